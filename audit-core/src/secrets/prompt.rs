@@ -1,0 +1,127 @@
+//! Does the cursor stand at a prompt for a secret?
+
+use regex::RegexSet;
+
+use super::row::Rows;
+
+/// What shells and interpreters put in front of a command line, each with the blank behind it.
+const SHELLS: [&str; 9] = ["$ ", "# ", "% ", "> ", "❯ ", "➜ ", "λ ", "» ", "▶ "];
+
+/// How far above its field the question of a full-screen form stands, in rows.
+const FORM: usize = 8;
+
+/// What programs show for a character of a secret.
+pub(super) const fn is_mask(char: char) -> bool {
+    matches!(char, '*' | '•' | '●' | '∙' | '⬤' | '＊' | '∗')
+}
+
+/// How much a row looks like a prompt for a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Suspicion {
+    /// It does not.
+    None,
+    /// It asks for something.
+    Weak,
+    /// It asks for a secret by one of the configured patterns.
+    Strong,
+}
+
+/// The configured prompt patterns.
+#[derive(Debug)]
+pub(super) struct Prompts(RegexSet);
+
+impl Prompts {
+    /// Patterns that do not compile are left out: configuration has refused them before.
+    pub(super) fn new(patterns: &[String]) -> Self {
+        let good = patterns.iter().filter(|p| regex::Regex::new(p).is_ok());
+        Self(RegexSet::new(good).unwrap_or_else(|_| RegexSet::empty()))
+    }
+
+    /// Whether the cursor may stand in a form that asks for a secret, its question further up.
+    pub(super) fn may_ask(&self, rows: &Rows) -> bool {
+        self.0.is_match(&rows.above(FORM))
+    }
+
+    /// Judges the cursor's row.
+    pub(super) fn judge(&self, rows: &Rows) -> Suspicion {
+        self.judge_text(&rows.before_cursor())
+    }
+
+    /// Judges the text in front of the cursor. Mask characters at its end are what was typed
+    /// behind the prompt.
+    pub(super) fn judge_text(&self, text: &str) -> Suspicion {
+        let text = text.trim_end().trim_end_matches(is_mask).trim_end();
+        let asks = text.ends_with([':', '：', '?', '？']);
+        if self.0.is_match(text) && (asks || !holds_command(text)) {
+            return Suspicion::Strong;
+        }
+        // The bare colon of a pager asks for nothing.
+        let worded = text.chars().filter(|c| c.is_alphabetic()).count() >= 2;
+        if asks && worded && !holds_command(text) { Suspicion::Weak } else { Suspicion::None }
+    }
+}
+
+/// Whether the row is a shell's or an interpreter's and the text behind its prompt a command.
+fn holds_command(text: &str) -> bool {
+    SHELLS.iter().any(|shell| text.contains(shell))
+}
+
+/// Whether the cursor stands right behind the prompt of a shell or an interpreter.
+pub(super) fn is_shell(text: &str) -> bool {
+    SHELLS.iter().any(|shell| text.ends_with(shell))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::DEFAULT_PROMPTS;
+
+    fn judge(text: &str) -> Suspicion {
+        Prompts::new(&DEFAULT_PROMPTS.map(str::to_owned)).judge_text(text)
+    }
+
+    #[test]
+    fn prompts_for_secrets_are_strong() {
+        for prompt in [
+            "Password: ",
+            "[sudo] password for me: ",
+            "[sudo] password for me: ****",
+            "Enter passphrase for key '/home/me/.ssh/id': ",
+            "PIN code: ",
+            "パスワードを入力してください: ",
+            "密码：",
+            "请输入口令",
+            "### Password: ",
+        ] {
+            assert_eq!(judge(prompt), Suspicion::Strong, "{prompt}");
+        }
+    }
+
+    #[test]
+    fn questions_are_weak() {
+        for prompt in ["Enter token: ", "Username for 'https://host': ", "Continue? "] {
+            assert_eq!(judge(prompt), Suspicion::Weak, "{prompt}");
+        }
+    }
+
+    #[test]
+    fn command_lines_and_pagers_ask_for_nothing() {
+        for row in [
+            "$ ",
+            "me@host:~$ ",
+            "root@host:/# cat password.txt",
+            ">>> password = ",
+            ":",
+            "",
+            "abc",
+        ] {
+            assert_eq!(judge(row), Suspicion::None, "{row}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_does_not_compile_harms_no_other() {
+        let prompts = Prompts::new(&["(".to_owned(), "geheim".to_owned()]);
+        assert_eq!(prompts.judge_text("geheim"), Suspicion::Strong);
+    }
+}

@@ -1,0 +1,6 @@
+//! The secrets of whole sessions: scripted ones, captured ones and random ones.
+
+mod properties;
+mod replay;
+mod rig;
+mod rules;
