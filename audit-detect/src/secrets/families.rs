@@ -1,0 +1,334 @@
+//! Families of secrets: how each is spelt.
+
+use super::entropy::{password_like, placeholder, token_like};
+
+/// A family: what it is called, literals without which it cannot match (folded), the expression,
+/// and which group of it is the secret.
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) anchors: &'static [&'static str],
+    pub(super) pattern: &'static str,
+    pub(super) group: usize,
+    /// Whether what was found is one after all.
+    pub(super) check: fn(&str) -> bool,
+}
+
+fn any(_: &str) -> bool {
+    true
+}
+
+fn real(value: &str) -> bool {
+    !placeholder(value)
+}
+
+fn mixed(value: &str) -> bool {
+    !placeholder(value) && super::entropy::entropy(value) >= 3.0
+}
+
+const fn family(
+    name: &'static str,
+    anchors: &'static [&'static str],
+    pattern: &'static str,
+    group: usize,
+    check: fn(&str) -> bool,
+) -> Family {
+    Family { name, anchors, pattern, group, check }
+}
+
+/// All families except private keys, most telling first.
+pub(super) const FAMILIES: [Family; 34] = [
+    family(
+        "aws_access_key",
+        &["akia", "asia", "abia", "acca"],
+        r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})\b",
+        1,
+        mixed,
+    ),
+    family(
+        "aws_secret",
+        &["aws", "secret"],
+        r#"(?i)aws\w{0,20}[_.-]?(?:secret|sk)\w{0,20}[_.-]?(?:key)?\w*["']?\s*[:=]+>?\s*["']?([A-Za-z0-9/+=]{40})(?:[^A-Za-z0-9/+=]|$)"#,
+        1,
+        mixed,
+    ),
+    family(
+        "aws_secret",
+        &["secretaccesskey", "secretkey", "secret_key", "secret_access"],
+        r#"(?i)secret_?(?:access)?_?key["']?\s*[:=]+\s*["']?([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)"#,
+        1,
+        mixed,
+    ),
+    family(
+        "aws_session",
+        &["session_token", "sessiontoken"],
+        r#"(?i)session_?token["']?\s*[:=]\s*["']?([A-Za-z0-9/+=]{64,})"#,
+        1,
+        mixed,
+    ),
+    family(
+        "github",
+        &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
+        r"\b((?:gh[pousr]_[A-Za-z0-9]{30,})|github_pat_[A-Za-z0-9_]{22,})",
+        1,
+        mixed,
+    ),
+    family(
+        "gitlab",
+        &[
+            "glpat-", "gldt-", "glrt-", "glptt-", "glsoat-", "glcbt-", "glagent-", "gloas-",
+            "glft-", "glimt-",
+        ],
+        r"\b(gl(?:pat|dt|rt|ptt|soat|cbt|agent|oas|ft|imt)-[A-Za-z0-9_=-]{16,80})",
+        1,
+        mixed,
+    ),
+    family(
+        "slack",
+        &["xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xoxe", "xapp-", "hooks.slack.com"],
+        r"\b(xox[abeprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{20,})",
+        1,
+        real,
+    ),
+    family(
+        "slack_hook",
+        &["hooks.slack.com"],
+        r"(https://hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{20,})",
+        1,
+        any,
+    ),
+    family(
+        "discord_hook",
+        &["/api/webhooks/"],
+        r"(https://discord(?:app)?\.com/api/webhooks/\d{10,22}/[\w-]{30,})",
+        1,
+        any,
+    ),
+    family(
+        "stripe",
+        &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "pk_live_"],
+        r"\b((?:[sr]k_(?:live|test|prod)_|whsec_)[A-Za-z0-9+/=]{10,})",
+        1,
+        real,
+    ),
+    family(
+        "ai",
+        &["sk-", "sk_"],
+        r"\b(sk-(?:proj-|ant-(?:api\d+-|admin\d+-)?|svcacct-|admin-|or-v1-)?[A-Za-z0-9_-]{20,}|sk_[a-f0-9]{48})",
+        1,
+        mixed,
+    ),
+    family(
+        "huggingface",
+        &["hf_", "api_org_"],
+        r"\b((?:hf_|api_org_)[A-Za-z0-9]{30,48})",
+        1,
+        mixed,
+    ),
+    family("npm", &["npm_"], r"\b(npm_[A-Za-z0-9]{36})", 1, mixed),
+    family(
+        "npmrc",
+        &["_authtoken", "_auth", "_password"],
+        r#"(?i)_(?:authToken|auth|password)\s*=\s*["']?([A-Za-z0-9+/=_.-]{12,})"#,
+        1,
+        real,
+    ),
+    family("pypi", &["pypi-"], r"\b(pypi-[A-Za-z0-9_-]{32,})", 1, real),
+    family("google_api", &["aiza"], r"\b(AIza[A-Za-z0-9_-]{33,39})", 1, mixed),
+    family(
+        "google_oauth",
+        &["gocspx-", "ya29.", "1//0"],
+        r"\b(GOCSPX-[A-Za-z0-9_-]{20,40}|ya29\.[A-Za-z0-9_-]{20,}|1//0[A-Za-z0-9_-]{30,})",
+        1,
+        real,
+    ),
+    family(
+        "digitalocean",
+        &["dop_v1_", "doo_v1_", "dor_v1_"],
+        r"\b(do[opr]_v1_[a-f0-9]{64})",
+        1,
+        any,
+    ),
+    family("vault", &["hvs.", "hvb.", "hvr."], r"\b(hv[sbr]\.[A-Za-z0-9_-]{20,})", 1, real),
+    family(
+        "prefixed",
+        &[
+            "dapi",
+            "shpat_",
+            "shpss_",
+            "shpca_",
+            "sg.",
+            "key-",
+            "lin_api_",
+            "pul-",
+            "nvapi-",
+            "r8_",
+            "atatt",
+            "atctt",
+            "sntrys_",
+            "sntryu_",
+            "dt0c01.",
+            "glc_",
+            "glsa_",
+            "ntn_",
+            "secret_",
+            "figd_",
+            "pscale_",
+            "dp.pt.",
+            "ops_ey",
+            "tfp_",
+            "sbp_",
+            "fly",
+            "rnd_",
+            "cio_",
+            "pat-",
+            "eaac",
+            "sq0",
+            "dckr_pat_",
+            "hrku-",
+            "age-secret-key-",
+            "rubygems_",
+            "cio",
+            "ghs_",
+            "lsv2_",
+            "tvly-",
+            "xai-",
+            "gsk_",
+            "pplx-",
+            "fo1_",
+            "mfp_",
+            "vercel",
+            "pnu_",
+            "sk",
+            "eaaa",
+            "atlasv1",
+        ],
+        r"\b(dapi[a-f0-9]{32}(?:-\d)?|shp(?:at|ss|ca|pa)_[a-fA-F0-9]{32}|SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{30,64}|key-[a-f0-9]{32}|lin_api_[A-Za-z0-9]{40}|pul-[a-f0-9]{40}|nvapi-[A-Za-z0-9_-]{40,90}|r8_[A-Za-z0-9]{30,45}|AT[AC]TT3[A-Za-z0-9_=-]{40,}|sntry[su]_[A-Za-z0-9+/=_-]{40,}|dt0c01\.[A-Z0-9]{24}\.[A-Z0-9]{64}|gl(?:c|sa)_[A-Za-z0-9+/=_]{32,}|ntn_[A-Za-z0-9]{40,60}|secret_[A-Za-z0-9]{43}|figd_[A-Za-z0-9_-]{36,50}|pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_=.-]{32,64}|dp\.(?:pt|st|ct)\.[A-Za-z0-9._-]{40,60}|ops_eyJ[A-Za-z0-9+/=_-]{100,}|sbp_[a-f0-9]{40}|FlyV1 [A-Za-z0-9+/=,_-]{40,}|fo1_[A-Za-z0-9_-]{40,60}|rnd_[A-Za-z0-9]{28,36}|pat-[a-z]{2}\d-[a-f0-9-]{36}|EAAC[A-Za-z0-9]{80,}|sq0(?:atp|csp)-[A-Za-z0-9_-]{22,43}|dckr_pat_[A-Za-z0-9_-]{24,40}|HRKU-[A-Za-z0-9_-]{36,70}|AGE-SECRET-KEY-1[A-Z0-9]{58}|rubygems_[a-f0-9]{48}|lsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}|tvly-[A-Za-z0-9-]{28,48}|xai-[A-Za-z0-9]{60,90}|gsk_[A-Za-z0-9]{48,56}|pplx-[A-Za-z0-9]{40,60}|EAAA[A-Za-z0-9_-]{58,}|[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70})",
+        1,
+        real,
+    ),
+    family("telegram", &[":aa"], r"\b(\d{7,10}:AA[A-Za-z0-9_-]{32,35})\b", 1, any),
+    family(
+        "jwt",
+        &["eyj"],
+        r"\b(ey[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_/+-]{10,}={0,2})?)",
+        1,
+        any,
+    ),
+    family(
+        "password_hash",
+        &[
+            "$6$", "$5$", "$1$", "$y$", "$gy$", "$7$", "$2a$", "$2b$", "$2y$", "$apr1$", "$argon2",
+            "$pbkdf2", "$scrypt", "{ssha", "{sha",
+        ],
+        r"(\$(?:(?:1|5|6|apr1)\$(?:rounds=\d+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{20,90}|(?:y|gy|7)\$[./A-Za-z0-9$]{20,}|2[abxy]\$\d\d\$[./A-Za-z0-9]{53}|argon2(?:id|i|d)\$[^\s:'\x22]{30,}|pbkdf2[\w-]*\$[^\s:'\x22]{20,})|\{S?SHA\d*\}[A-Za-z0-9+/=]{20,})",
+        1,
+        any,
+    ),
+    family(
+        "uri_password",
+        &["://"],
+        r#"(\b[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@"'<>]*:[^\s/@"'<>$*{][^\s@"'<>]{2,}@[^\s"'<>`,;)\]]+)"#,
+        1,
+        any,
+    ),
+    family(
+        "authorization",
+        &[
+            "authorization",
+            "x-api-key",
+            "x-auth-token",
+            "private-token",
+            "x-vault-token",
+            "apikey",
+            "cookie",
+        ],
+        r#"(?i)(?:authorization|x-api-key|x-auth-token|private-token|x-vault-token|apikey|api-key)["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|digest|apikey|bot|sso-key)\s+)?([A-Za-z0-9._~+/=:-]{12,})"#,
+        1,
+        mixed,
+    ),
+    family(
+        "bearer",
+        &["bearer ", "basic "],
+        r#"(?i)\b(?:bearer|basic)\s+([A-Za-z0-9._~+/=-]{16,})"#,
+        1,
+        token_like,
+    ),
+    family(
+        "azure_key",
+        &["accountkey", "sharedaccesskey", "sig=", "endpoint=sb"],
+        r"(?i)(?:AccountKey|SharedAccessKey)=([A-Za-z0-9+/=]{40,})",
+        1,
+        any,
+    ),
+    family("sas", &["sig="], r"(?i)[?&;]sig=([A-Za-z0-9%+/=]{40,})", 1, any),
+    family("docker_auth", &["\"auth\""], r#""auth"\s*:\s*"([A-Za-z0-9+/=]{12,})""#, 1, any),
+    family(
+        "netrc",
+        &["machine ", "login "],
+        r"(?i)\b(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+(\S{4,})",
+        1,
+        real,
+    ),
+    family(
+        "password_value",
+        &[
+            "passw",
+            "pwd",
+            "passphrase",
+            "passcode",
+            "secret",
+            "_pass",
+            "pass=",
+            "pass:",
+            "pass ",
+            "pgpass",
+            "\"pass\"",
+        ],
+        r#"(?i)(?:pass(?:word|wd|phrase|code)?|pwd|secret|_pw)[\w.-]{0,24}["']?\s{0,3}(?:=>|:=|[:=])\s{0,3}["']?([^\s"',;<>`|&]{5,})"#,
+        1,
+        password_like,
+    ),
+    family(
+        "password_words",
+        &["passw", "passphrase", "pwd"],
+        r#"(?i)\b(?:(?:password|passphrase|pwd|passwd)\s+(?:is|was|set to|has been set to)\s*:?|(?:password|passphrase|passcode)\s+(?:for|of)\s+[^\s:]{1,60}\s*:|(?:temporary|initial|generated|new|root|admin|default|one-time)\s+(?:password|passphrase)[^:=\n]{0,40}(?:is|:|=))\s*["'`]?([^\s"',;<>`]{5,})"#,
+        1,
+        password_like,
+    ),
+    family(
+        "argument",
+        &[
+            "--pass",
+            "--password",
+            "--token",
+            "--secret",
+            "--api-key",
+            "--apikey",
+            "sshpass",
+            "-p",
+            "--pwd",
+            "-u",
+            "--user",
+            "-w",
+            "-a",
+            "mysql",
+            "requirepass",
+            "identified by",
+        ],
+        r#"(?i)(?:--(?:password|passwd|pass|pwd|token|secret|api-?key|secret-key|access-token|auth-token|client-secret|requirepass)[= ]["']?([^\s"'$<>`*|-][^\s"'<>`|]{3,})|sshpass\s+-p\s*["']?([^\s"'$<>`*]{3,})|mysql(?:dump|admin)?\s[^|;]*?-p([^\s"'$<>`|;-][^\s"'<>`|;]{3,})|curl\s[^|;]*?(?:-u|--user)\s*["']?[^\s:"']{1,60}:([^\s"'$<>`]{3,})|(?:ldapsearch|ldapadd|ldapmodify|ldapwhoami)\s[^|;]*?-w\s*["']?([^\s"'$<>`]{3,})|redis-cli\s[^|;]*?-a\s*["']?([^\s"'$<>`]{3,})|identified\s+by\s+["']([^"']{3,})["']|openssl\s[^|;]*?pass:([^\s"'$<>`]{3,}))"#,
+        0,
+        real,
+    ),
+    family(
+        "token_value",
+        &["token", "key", "secret", "credential", "auth"],
+        r#"(?i)(?:token|api[_.-]?key|apikey|secret|access[_.-]?key|auth[_.-]?key|private[_.-]?key|client[_.-]?secret|credential|encryption[_.-]?key|signing[_.-]?key|webhook[_.-]?key|license[_.-]?key|account[_.-]?key|storage[_.-]?key|master[_.-]?key|shared[_.-]?key|deploy[_.-]?key)[\w.-]{0,24}["']?\s{0,3}(?:=>|:=|[:=])\s{0,3}["']?([A-Za-z0-9_./+=~-]{16,})"#,
+        1,
+        token_like,
+    ),
+];
+
+/// How a private key starts.
+pub(super) const KEY_START: &str = r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----";
+/// How a private key ends.
+pub(super) const KEY_END: &str = r"-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----";

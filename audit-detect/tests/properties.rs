@@ -1,0 +1,153 @@
+//! Nothing that comes from a terminal makes the analysis panic, loop or depend on how it was cut.
+
+use audit_core::{Moment, Monitor, Stream, Window};
+use audit_detect::link::{read_analysis, read_analyze};
+use audit_detect::model::Model;
+use audit_detect::normalise::{End, Map, Mark, Normaliser, Signal, Sink};
+use audit_detect::secrets::{find_in, redact};
+use audit_detect::shell::{Variables, base64, hex, hidden_texts, resolve};
+use audit_detect::{Detector, LocalMonitor};
+use proptest::prelude::*;
+
+/// Bytes as terminals send them: text, controls, escape sequences and rubbish.
+fn terminal() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => "[ -~]{0,12}".prop_map(String::into_bytes),
+        2 => "(\r\n|\n|\r|\x08| \r|\t)".prop_map(String::into_bytes),
+        3 => "\x1b\\[[0-9;?]{0,6}[@-~]".prop_map(String::into_bytes),
+        1 => "\x1b\\][0-9]{1,3};[ -~]{0,10}(\x07|\x1b\\\\)".prop_map(String::into_bytes),
+        1 => "[あ-ん漢]{0,4}".prop_map(String::into_bytes),
+        1 => proptest::collection::vec(any::<u8>(), 0..8),
+        1 => Just(b"TOKEN=ghp_aB3dE5gH7jK9mN1pQ2sT4vW6xY8zR0aB3dE5".to_vec()),
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+/// Lines as shells read them.
+fn line() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        6 => "[a-z/. -]{0,8}",
+        3 => "[\"'`$(){}<>|;&\\\\#!*?~=\n]{1,3}".prop_map(|s| s),
+        1 => Just("$(".to_owned()),
+        1 => Just("${IFS}".to_owned()),
+        1 => Just("echo aWQ= | base64 -d | sh".to_owned()),
+        1 => Just("$'\\x41\\101'".to_owned()),
+        1 => Just("<<EOF\n".to_owned()),
+        1 => Just("sudo timeout 5 sh -c ".to_owned()),
+        1 => "\\PC{0,4}",
+    ];
+    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+#[derive(Default)]
+struct Rows(Vec<(Vec<u8>, Vec<u64>)>);
+
+impl Sink for Rows {
+    fn row(&mut self, text: &[u8], map: Map<'_>, end: End) {
+        if end != End::Open {
+            self.0.push((text.to_vec(), (0..text.len()).map(|at| map.raw(at)).collect()));
+        }
+    }
+    fn mark(&mut self, _: Mark, _: usize) {}
+    fn signal(&mut self, _: Signal) {}
+}
+
+fn rows(chunks: &[&[u8]], columns: Option<u16>) -> Rows {
+    let (mut normaliser, mut rows) = (Normaliser::new(columns), Rows::default());
+    for chunk in chunks {
+        normaliser.feed(chunk, &mut rows);
+        normaliser.flush_open(&mut rows);
+    }
+    rows
+}
+
+fn verdicts(chunks: &[&[u8]]) -> (f32, Vec<(u64, u64)>) {
+    let mut monitor = LocalMonitor::with_detector(Detector::embedded());
+    let (mut score, mut secrets, mut offset) = (0f32, Vec::new(), 0);
+    for (id, chunk) in chunks.iter().enumerate() {
+        let window = Window {
+            id: id as u64,
+            at: Moment::from_nanos(0),
+            stream: Stream::Tty,
+            offset,
+            bytes: chunk.to_vec().into(),
+        };
+        offset += chunk.len() as u64;
+        let verdict = monitor.inspect(&window).expect("a verdict");
+        score = score.max(verdict.score.value());
+        secrets.extend(verdict.secrets.iter().map(|s| (s.start, s.end)));
+    }
+    for (start, end) in &secrets {
+        assert!(start < end && *end <= offset);
+    }
+    (score, secrets)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn rows_do_not_depend_on_how_the_stream_was_cut(bytes in terminal(), at in 0usize..400, columns in proptest::option::of(8u16..200)) {
+        let at = at.min(bytes.len());
+        let (whole, cut) = (rows(&[&bytes], columns), rows(&[&bytes[..at], &bytes[at..]], columns));
+        prop_assert_eq!(whole.0, cut.0);
+    }
+
+    #[test]
+    fn every_byte_of_a_row_comes_from_the_stream(bytes in terminal()) {
+        for (text, offsets) in rows(&[&bytes], None).0 {
+            for (byte, offset) in text.iter().zip(offsets) {
+                prop_assert!(*byte == b' ' || bytes[offset as usize] == *byte);
+            }
+        }
+    }
+
+    #[test]
+    fn the_monitor_survives_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..600), size in 1usize..100) {
+        let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
+        verdicts(&chunks);
+    }
+
+    #[test]
+    fn finished_rows_are_judged_the_same_however_they_are_cut(bytes in terminal(), size in 1usize..60) {
+        let bytes = [&bytes[..], b"\x1b\\\r\n"].concat();
+        let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
+        prop_assert_eq!(verdicts(&[&bytes]).0 >= 0.7, verdicts(&chunks).0 >= 0.7);
+    }
+
+    #[test]
+    fn resolving_ends_within_bounds(text in line()) {
+        let resolved = resolve(&text, &mut Variables::new());
+        prop_assert!(resolved.line.len() <= 2 * (64 << 10));
+        prop_assert!(resolved.commands.len() <= 256 && resolved.decoded.len() <= 64);
+    }
+
+    #[test]
+    fn a_score_is_always_between_nothing_and_one(text in line()) {
+        let found = Detector::embedded().line(&text, &mut Variables::new(), false);
+        prop_assert!((0.0..=1.0).contains(&found.score) && (0.0..=1.0).contains(&found.chance));
+        for finding in found.findings {
+            prop_assert!(finding.excerpt.chars().count() <= 200);
+        }
+    }
+
+    #[test]
+    fn decoders_take_anything(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in "\\PC{0,80}") {
+        base64(&bytes);
+        hex(&bytes);
+        hidden_texts(&format!("base64 xxd rev chr {text}"));
+        find_in(&bytes);
+        redact(&text);
+        let _ = Model::read(&bytes);
+    }
+
+    #[test]
+    fn messages_of_strangers_are_read_or_refused(text in "\\PC{0,200}", score in any::<f64>()) {
+        let _ = read_analyze(&text);
+        let _ = read_analysis(&text, 1, "s");
+        let message = format!("{{\"t\":\"analysis\",\"v\":1,\"req_id\":1,\"session\":\"s\",\"score\":{score:e}}}");
+        if let Ok(answer) = read_analysis(&message, 1, "s") {
+            prop_assert!((0.0..=1.0).contains(&answer.score));
+        }
+    }
+}
