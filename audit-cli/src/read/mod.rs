@@ -1,0 +1,61 @@
+//! The commands that read journals.
+
+mod export;
+mod import;
+mod ls;
+mod progress;
+mod recover;
+mod replay;
+mod search;
+mod show;
+mod since;
+mod verify;
+
+pub(crate) use export::export;
+pub(crate) use import::import;
+pub(crate) use ls::ls;
+pub(crate) use recover::recover;
+pub(crate) use replay::replay;
+pub(crate) use search::search;
+pub(crate) use show::show;
+pub(crate) use verify::verify;
+
+use std::path::{Path, PathBuf};
+
+use audit_core::{SessionId, Stream};
+use audit_journal::{JournalError, resolve};
+
+use crate::args::StreamChoice;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Every stream that flows from the child to the user.
+const OUTPUT: [Stream; 3] = [Stream::Tty, Stream::Stdout, Stream::Stderr];
+
+/// Whether `root` holds a session of this name.
+pub(crate) fn exists(root: &Path, id: SessionId) -> bool {
+    resolve(root, &id.to_string()).is_ok()
+}
+
+/// The directory of the session somebody means by `what`.
+///
+/// # Errors
+/// No session, or more than one, is meant.
+fn locate(context: &Context, what: &str) -> anyhow::Result<PathBuf> {
+    let root = context.journal_dir()?;
+    resolve(&root, what).map_err(|error| match error {
+        JournalError::NotFound { .. } if !what.contains('/') => {
+            Failure::new(1, format!("{error} in {}", root.display())).into()
+        }
+        error => error.into(),
+    })
+}
+
+/// The streams a choice stands for; without one, all of them.
+fn streams(choice: Option<StreamChoice>) -> Vec<Stream> {
+    match choice {
+        None => Stream::ALL.to_vec(),
+        Some(StreamChoice::Output) => OUTPUT.to_vec(),
+        Some(StreamChoice::Input) => vec![Stream::Input],
+    }
+}

@@ -1,0 +1,18 @@
+//! The binary from outside: real shells, real terminals, TOML, exit statuses, signals.
+
+mod analyser;
+mod bad_input;
+mod config;
+mod control;
+mod exit_status;
+mod pages;
+mod pipes;
+mod reading;
+mod replay;
+#[path = "../common/sandbox.rs"]
+mod sandbox;
+mod secrets;
+mod signals;
+#[path = "../common/terminal.rs"]
+mod terminal;
+mod threats;
