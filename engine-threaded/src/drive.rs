@@ -9,7 +9,7 @@ use audit_pty::{Driver, Progress, Read, Side};
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 
 use crate::lanes::ThreadedLanes;
-use crate::threads::{self, Stop, Stopped};
+use crate::threads::{self, Output, Stop, Stopped};
 
 /// What the other threads bring, apart from the child's output.
 #[derive(Debug)]
@@ -67,8 +67,8 @@ struct Owner {
     news: Sender<News>,
     stop: Stop,
     stopped: Stopped,
-    /// What readers have read of the child; [`never()`] where there is no such stream.
-    outputs: [Receiver<Read>; 3],
+    /// What readers have read of the child, in the order of [`OUTPUTS`].
+    outputs: [Output; 3],
     /// Asks the user's reader to wait again; `None` for a file, which is always ready.
     input: Option<Sender<()>>,
     input_ready: bool,
@@ -87,7 +87,7 @@ impl Owner {
         buffer_size: usize,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = threads::stop()?;
-        let mut outputs = [never(), never(), never()];
+        let mut outputs = [Output::none(), Output::none(), Output::none()];
         for (output, stream) in outputs.iter_mut().zip(OUTPUTS) {
             if let Some(fd) = driver.ends().fd(Side::From(stream)) {
                 let fd = fd.try_clone_to_owned()?;
@@ -134,12 +134,12 @@ impl Owner {
         for (output, stream) in self.outputs.iter_mut().zip(OUTPUTS) {
             // Closed towards the child: the reader must let go of its duplicate too.
             if self.driver.ends().fd(Side::From(stream)).is_none() {
-                *output = never();
+                *output = Output::none();
             }
         }
         let nothing = never();
         let wanted = |at: usize| {
-            if wants.read.wants(OUTPUTS[at]) { &self.outputs[at] } else { &nothing }
+            if wants.read.wants(OUTPUTS[at]) { &self.outputs[at].chunks } else { &nothing }
         };
         let alarm = wants.deadline.map_or_else(never, crossbeam_channel::at);
         // Under a flood the next chunk is there already: taking it costs no wake-up. News go first.
@@ -166,21 +166,23 @@ impl Owner {
 
     fn take(&mut self, at: usize, read: Read) {
         if read == Read::Closed {
-            self.outputs[at] = never();
+            self.outputs[at] = Output::none();
         }
         self.driver.took(OUTPUTS[at], read);
     }
 
-    /// A deadline has come. What readers have brought counts before time does: at the end of a
-    /// session it decides that nothing more is to come.
+    /// A deadline has come. At the end of a session it decides that nothing more of the child's
+    /// output is to come: what the child left counts first, however late its reader is run.
     fn timeout(&mut self) {
-        for (at, stream) in OUTPUTS.into_iter().enumerate() {
-            for _ in 0..BROUGHT {
-                if !self.driver.wants().read.wants(stream) {
-                    break;
+        if self.driver.is_draining() {
+            for (at, stream) in OUTPUTS.into_iter().enumerate() {
+                for _ in 0..BROUGHT {
+                    if !self.driver.wants().read.wants(stream) {
+                        break;
+                    }
+                    let Some(read) = self.outputs[at].next_there() else { break };
+                    self.take(at, read);
                 }
-                let Ok(read) = self.outputs[at].try_recv() else { break };
-                self.take(at, read);
             }
         }
         self.driver.timeout();

@@ -187,12 +187,18 @@ impl<L: Lanes> Driver<L> {
             self.look_at = None;
             self.ends.look_for_foreground();
         }
-        if self.core.state() == State::Draining {
+        if self.is_draining() {
             // A loop that was busy elsewhere comes here late: what the child left counts first.
             self.show_rest();
         }
         self.core.handle_timeout(self.now());
         self.settle();
+    }
+
+    /// Whether the child is gone or going, so that a deadline may decide that nothing more of its
+    /// output is to come.
+    pub fn is_draining(&self) -> bool {
+        self.core.state() == State::Draining
     }
 
     /// Says that the engine has readers of its own for the child's output and hands what they read
