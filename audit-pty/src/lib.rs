@@ -19,7 +19,7 @@ mod sys;
 mod terminal;
 
 pub use channel::{Read, Write};
-pub use driver::{Driver, Progress, Wants};
+pub use driver::{Driver, LAST_BYTES, Progress, Wants};
 pub use ends::{Ends, Side};
 pub use error::PtyError;
 pub use process::Change;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use audit_core::lanes::LaneSet;
 use audit_core::{EngineError, Mail, Mailbox, Outcome, Port, Session, Stream};
-use audit_pty::{Driver, Progress, Read, Side};
+use audit_pty::{Driver, LAST_BYTES, Progress, Read, Side};
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 
 use crate::lanes::ThreadedLanes;
@@ -58,9 +58,6 @@ pub(crate) fn drive(
 
 /// The output streams in the order of [`Owner::outputs`].
 const OUTPUTS: [Stream; 3] = [Stream::Tty, Stream::Stdout, Stream::Stderr];
-
-/// How many chunks of a stream a deadline waits for. Another process may write for ever.
-const BROUGHT: usize = 64;
 
 struct Owner {
     driver: Driver<LaneSet>,
@@ -176,10 +173,9 @@ impl Owner {
     fn timeout(&mut self) {
         if self.driver.is_draining() {
             for (at, stream) in OUTPUTS.into_iter().enumerate() {
-                for _ in 0..BROUGHT {
-                    if !self.driver.wants().read.wants(stream) {
-                        break;
-                    }
+                let enough = self.driver.output_bytes() + LAST_BYTES;
+                while self.driver.output_bytes() < enough && self.driver.wants().read.wants(stream)
+                {
                     let Some(read) = self.outputs[at].next_there() else { break };
                     self.take(at, read);
                 }

@@ -26,7 +26,9 @@ pub(super) struct Draining {
     /// Since when nothing may be read although something may be there: a slow screen or journal
     /// does not cost the child its last words, so this time does not count.
     held: Option<Moment>,
-    given_up: bool,
+    /// Whether the child's output is still read. Ends by a timeout alone, before which the engine
+    /// reads what is there, and never by the lateness of something that was read.
+    reading: bool,
 }
 
 /// The end is on its way to the recorder.
@@ -44,11 +46,11 @@ pub(super) struct Sealing {
 impl Draining {
     fn new(step: Option<Step>, now: Moment, until: Moment) -> Self {
         let screen_until = now + SCREEN_PATIENCE;
-        Self { step, until, screen_until, held: None, given_up: false }
+        Self { step, until, screen_until, held: None, reading: true }
     }
 
-    pub(super) fn reads(&self, now: Moment) -> bool {
-        !self.given_up && (self.step.is_some() || self.held.is_some() || now < self.until)
+    pub(super) const fn reads(&self) -> bool {
+        self.reading
     }
 
     /// Notes whether reading is held up at `now`.
@@ -56,7 +58,7 @@ impl Draining {
         if !held {
             let waited = self.held.take().map_or(Duration::ZERO, |since| now.since(since));
             self.until += waited;
-        } else if self.step.is_none() && !self.given_up {
+        } else if self.step.is_none() && self.reading {
             self.held.get_or_insert(now);
         }
     }
@@ -106,7 +108,7 @@ impl SessionCore {
                 let session = self.policy.ending.session_timeout.map(|t| Moment::START + t);
                 Some(session.map_or(block.until(), |s| s.min(block.until())))
             }
-            Phase::Draining(draining) if draining.held.is_none() && draining.reads(self.now) => {
+            Phase::Draining(draining) if draining.held.is_none() && draining.reading => {
                 Some(draining.until)
             }
             Phase::Draining(draining) => Some(draining.screen_until),
@@ -123,7 +125,7 @@ impl SessionCore {
         if !due {
             return;
         }
-        match &self.phase {
+        match &mut self.phase {
             Phase::Blocked(block) if block.until() <= self.now => self.block_expires(),
             Phase::Running | Phase::Blocked(_) => {
                 self.tell(Message::TimedOut);
@@ -135,10 +137,12 @@ impl SessionCore {
                 // Not even a kill ends it (uninterruptible sleep): the session ends without it.
                 Step::Kill => self.drain(),
             },
-            Phase::Draining(_) => {
-                if let Phase::Draining(draining) = &mut self.phase {
-                    (draining.held, draining.given_up) = (None, true);
-                }
+            // Whoever holds the terminal open now is not waited for.
+            Phase::Draining(draining) if draining.held.is_none() && draining.reading => {
+                draining.reading = false;
+            }
+            Phase::Draining(draining) => {
+                (draining.held, draining.reading) = (None, false);
                 let open = crate::stream::Port::ALL.into_iter().skip(1);
                 open.for_each(|port| self.egress.close(port));
             }
@@ -158,7 +162,7 @@ impl SessionCore {
         if draining.step.is_some() {
             return;
         }
-        let read = self.open_outputs.iter().all(|open| !open) || !draining.reads(self.now);
+        let read = self.open_outputs.iter().all(|open| !open) || !draining.reading;
         if read && self.egress.user_is_served() {
             self.inspect_rest();
             if self.watch.as_ref().is_none_or(Watch::is_quiet) {

@@ -300,7 +300,7 @@ impl SessionCore {
             && !self.recording.is_refused()
             && match &self.phase {
                 Phase::Running | Phase::Blocked(_) => true,
-                Phase::Draining(draining) => draining.reads(self.now),
+                Phase::Draining(draining) => draining.reads(),
                 Phase::Sealing(_) | Phase::Closed => false,
             }
     }

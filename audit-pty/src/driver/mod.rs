@@ -23,9 +23,9 @@ const LANES_END: Duration = Duration::from_secs(5);
 /// How long the recorder may take for what came before a stop. Stopped is stopped, in the end.
 const LANES_CATCH_UP: Duration = Duration::from_secs(1);
 
-/// How many reads of a stopped or ended child's output come before we go on. Another process may
-/// write for ever.
-const LAST_READS: usize = 64;
+/// How many bytes of a stopped or ended child's output are read before we go on: more than the
+/// kernel keeps of a terminal or a pipe. Another process may write for ever.
+pub const LAST_BYTES: u64 = 256 << 10;
 
 /// What to wait for. What is wanted is acted on as soon as it is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub struct Driver<L> {
     outcome: Option<Outcome>,
     /// The engine reads the child's output itself.
     has_readers: bool,
+    /// Bytes of the child's output that were handled.
+    output: u64,
 }
 
 impl<L: Lanes> Driver<L> {
@@ -98,6 +100,7 @@ impl<L: Lanes> Driver<L> {
             look_at: None,
             outcome: None,
             has_readers: false,
+            output: 0,
         };
         driver.core.handle(event, driver.now());
         driver.settle();
@@ -130,7 +133,10 @@ impl<L: Lanes> Driver<L> {
         let event = match (read, stream) {
             (Read::WouldBlock, _) => return,
             (Read::Data(bytes), Stream::Input) => self.input(bytes),
-            (Read::Data(bytes), stream) => Event::Output { stream, bytes },
+            (Read::Data(bytes), stream) => {
+                self.output += bytes.len() as u64;
+                Event::Output { stream, bytes }
+            }
             (Read::HungUp, _) => Event::UserHungUp,
             (Read::Closed, Stream::Input) => Event::UserClosed,
             (Read::Closed, stream) => Event::OutputClosed(stream),
@@ -199,6 +205,11 @@ impl<L: Lanes> Driver<L> {
     /// output is to come.
     pub fn is_draining(&self) -> bool {
         self.core.state() == State::Draining
+    }
+
+    /// How many bytes of the child's output were handled so far.
+    pub fn output_bytes(&self) -> u64 {
+        self.output
     }
 
     /// Says that the engine has readers of its own for the child's output and hands what they read
@@ -296,11 +307,8 @@ impl<L: Lanes> Driver<L> {
             return;
         }
         for stream in Stream::ALL.into_iter().filter(|stream| stream.is_output()) {
-            for _ in 0..LAST_READS {
-                if self.read(stream) != Progress::Made {
-                    break;
-                }
-            }
+            let enough = self.output + LAST_BYTES;
+            while self.output < enough && self.read(stream) == Progress::Made {}
         }
     }
 
