@@ -137,9 +137,10 @@ pub enum Effect {
     Sample,
     /// Give the child's terminal this size.
     Resize(Winsize),
-    /// Stop the session's processes: the child first, then the foreground process group.
+    /// Stop the session's processes: the child first, then the foreground process group, then
+    /// all others.
     Freeze,
-    /// Let them go on: the foreground process group first, then the child.
+    /// Let those go on that the freeze has stopped, the child last.
     Thaw,
     /// Pass this signal to the child's process group in the foreground and to the child.
     Forward(i32),

@@ -123,6 +123,10 @@ pub struct Ending {
     /// How long the terminal is drained after the child has exited while something in the
     /// background keeps the slave open.
     pub drain: Duration,
+    /// How long a user is waited for who takes nothing of what is still to be shown after the
+    /// child has exited, such as a pager that stands still. Counts anew whenever something is
+    /// taken.
+    pub screen: Duration,
     /// How long the recorder may take to acknowledge the last record.
     pub seal: Duration,
 }
@@ -185,6 +189,7 @@ impl Default for Policy {
                 session_timeout: None,
                 grace: Duration::from_secs(2),
                 drain: Duration::from_millis(500),
+                screen: Duration::from_secs(24 * 3600),
                 seal: Duration::from_secs(10),
             },
             language: Language::English,

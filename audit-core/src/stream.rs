@@ -63,4 +63,14 @@ impl Port {
         Self::User(Stream::Stdout),
         Self::User(Stream::Stderr),
     ];
+
+    /// Where it stands in [`Port::ALL`]. The user's end of what he types is his screen.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Child => 0,
+            Self::User(Stream::Tty | Stream::Input) => 1,
+            Self::User(Stream::Stdout) => 2,
+            Self::User(Stream::Stderr) => 3,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -117,28 +118,16 @@ impl Channel {
         self.manner == Manner::AlwaysReady
     }
 
-    /// One read of at most `size` bytes. `buffer` is used up piece by piece; a new one of `size`
-    /// bytes takes its place when little is left.
+    /// One read of at most `size` bytes, as [`read_once`] does it.
     pub(crate) fn read(&self, buffer: &mut BytesMut, size: usize) -> io::Result<Option<Bytes>> {
         let fd = self.fd.as_raw_fd();
         if self.manner == Manner::Ask && sys::poll(fd, libc::POLLIN, 0) == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        if buffer.capacity() - buffer.len() < SPARE.min(size) {
-            buffer.reserve(size);
+        match self.manner {
+            Manner::Socket => fill(buffer, size, |spare| sys::receive(fd, spare)),
+            _ => read_once(self.fd.as_fd(), buffer, size),
         }
-        let spare = buffer.spare_capacity_mut();
-        let room = spare.len().min(size);
-        let count = match self.manner {
-            Manner::Socket => sys::receive(fd, &mut spare[..room])?,
-            _ => sys::read(fd, &mut spare[..room])?,
-        };
-        if count == 0 {
-            return Ok(None);
-        }
-        // SAFETY: the call has filled so many bytes of the spare capacity.
-        unsafe { buffer.advance_mut(count) };
-        Ok(Some(buffer.split().freeze()))
     }
 
     /// One write.
@@ -159,6 +148,38 @@ impl Channel {
             Err(_) => Write::Closed,
         }
     }
+}
+
+/// One read of at most `size` bytes; `None` at the end. `buffer` is used up piece by piece; a new
+/// one of `size` bytes takes its place when little is left.
+///
+/// # Errors
+/// As `read(2)`; a PTY master whose slave is closed gives `EIO` (`pty(7)`).
+pub fn read_once(
+    fd: BorrowedFd<'_>,
+    buffer: &mut BytesMut,
+    size: usize,
+) -> io::Result<Option<Bytes>> {
+    fill(buffer, size, |spare| sys::read(fd.as_raw_fd(), spare))
+}
+
+fn fill(
+    buffer: &mut BytesMut,
+    size: usize,
+    read: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<usize>,
+) -> io::Result<Option<Bytes>> {
+    if buffer.capacity() - buffer.len() < SPARE.min(size) {
+        buffer.reserve(size);
+    }
+    let spare = buffer.spare_capacity_mut();
+    let room = spare.len().min(size);
+    let count = read(&mut spare[..room])?;
+    if count == 0 {
+        return Ok(None);
+    }
+    // SAFETY: the call has filled so many bytes of the spare capacity.
+    unsafe { buffer.advance_mut(count) };
+    Ok(Some(buffer.split().freeze()))
 }
 
 /// The same file or terminal as an open file of our own, without waiting. `None` when we may not

@@ -18,8 +18,8 @@ mod spawn;
 mod sys;
 mod terminal;
 
-pub use channel::{Read, Write};
-pub use driver::{Driver, LAST_BYTES, Progress, Wants};
+pub use channel::{Read, Write, read_once};
+pub use driver::{Driver, Progress, Readers, Wants};
 pub use ends::{Ends, Side};
 pub use error::PtyError;
 pub use process::Change;

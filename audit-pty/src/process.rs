@@ -35,6 +35,8 @@ pub(crate) fn news(pid: i32, ended_only: bool) -> Option<Change> {
 /// One line of `/proc/PID/stat`, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stat {
+    /// A letter of `proc_pid_stat(5)`.
+    state: u8,
     parent: i32,
     session: i32,
 }
@@ -42,10 +44,16 @@ struct Stat {
 fn stat(pid: i32) -> Option<Stat> {
     let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in parentheses and may hold anything, even more of them.
-    let mut fields = line[line.rfind(')')? + 1..].split_ascii_whitespace().skip(1);
+    let mut fields = line[line.rfind(')')? + 1..].split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
     let session = fields.nth(1)?.parse().ok()?;
-    Some(Stat { parent, session })
+    Some(Stat { state, parent, session })
+}
+
+/// Whether a signal has stopped this process.
+pub(crate) fn is_stopped(pid: i32) -> bool {
+    stat(pid).is_some_and(|stat| stat.state == b'T')
 }
 
 /// Whether `pid` is `ancestor`, a descendant of it, or a process of its session. A process that

@@ -5,19 +5,20 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use audit_core::lanes::{Lanes, MakeLanes, QUIET};
-use audit_core::{EngineError, Mail, Mailbox, Outcome, Port, Session, Stream};
+use audit_core::{EngineError, Mail, Mailbox, Outcome, Session};
 use audit_pty::{Driver, Progress, Side, Wants};
 use tokio::sync::mpsc;
 
 use crate::watch::Watch;
 
-/// Opens a session and turns it to its end.
+/// Opens a session and turns it until it is over; then [`Driver::finish`] is left to do, which may
+/// wait for a lane that hangs.
 pub(crate) async fn drive<M: MakeLanes>(
     session: Session,
     lanes: &M,
     mailbox: Mailbox,
     mut mail: mpsc::UnboundedReceiver<Mail>,
-) -> Result<Outcome, EngineError> {
+) -> Result<Driver<M::Lanes>, EngineError> {
     let driver = Driver::open(session, lanes, mailbox)?;
     let watch =
         Watch::new(&driver).map_err(|error| EngineError::new("registering a session", error))?;
@@ -41,8 +42,12 @@ pub(crate) async fn drive<M: MakeLanes>(
             task.time_passes(&wants);
         }
     }
-    let ended = || EngineError::new("session", "it ended without an outcome");
-    task.driver.finish().ok_or_else(ended)
+    Ok(task.driver)
+}
+
+/// Ends a session that is over.
+pub(crate) fn finish<L: Lanes>(driver: Driver<L>) -> Result<Outcome, EngineError> {
+    driver.finish().ok_or_else(|| EngineError::new("session", "it ended without an outcome"))
 }
 
 struct Task<L> {
@@ -68,7 +73,7 @@ impl<L: Lanes> Task<L> {
         for (index, side) in Side::ALL.into_iter().enumerate() {
             let wanted = match side {
                 Side::From(stream) => wants.read.wants(stream),
-                Side::To(port) => wants.write[place(port)],
+                Side::To(port) => wants.write[port.index()],
                 Side::Child | Side::Signals => true,
             };
             if wanted && self.watch.poll_ready(index, cx) {
@@ -120,15 +125,5 @@ impl<L: Lanes> Task<L> {
         if self.idle_at.is_some_and(|at| at <= now) {
             self.idle_at = self.driver.idle().then_some(now);
         }
-    }
-}
-
-/// Where [`Wants::write`] holds a port.
-fn place(port: Port) -> usize {
-    match port {
-        Port::Child => 0,
-        Port::User(Stream::Tty | Stream::Input) => 1,
-        Port::User(Stream::Stdout) => 2,
-        Port::User(Stream::Stderr) => 3,
     }
 }

@@ -49,7 +49,6 @@ struct Shared {
 impl<M> AsyncEngine<M>
 where
     M: MakeLanes + Clone + Send + Sync + 'static,
-    M::Lanes: Send,
 {
     /// An engine of this name whose runtime starts with its first session.
     pub fn new(name: &'static str, lanes: M) -> Self {
@@ -77,6 +76,10 @@ where
     }
 }
 
+/// How many blocking threads there may be; they start when they are needed. A link keeps one for as
+/// long as its session lasts, and windows are to be judged all the same.
+const BLOCKING_THREADS: usize = 1 << 14;
+
 /// A runtime that asks the kernel for readiness at every turn: a key pressed during a flood must
 /// not wait for tokio's default of 61 turns.
 fn new_runtime() -> Result<Runtime, EngineError> {
@@ -84,7 +87,7 @@ fn new_runtime() -> Result<Runtime, EngineError> {
         .enable_io()
         .enable_time()
         .event_interval(1)
-        .max_blocking_threads(512)
+        .max_blocking_threads(BLOCKING_THREADS)
         .thread_stack_size(256 << 10)
         .build()
         .map_err(|error| EngineError::new("making a tokio runtime", error))
@@ -103,7 +106,6 @@ fn mailbox() -> (Mailbox, mpsc::UnboundedReceiver<audit_core::Mail>) {
 impl<M> Engine for AsyncEngine<M>
 where
     M: MakeLanes + Clone + Send + Sync + 'static,
-    M::Lanes: Send,
 {
     fn name(&self) -> &'static str {
         self.name
@@ -115,9 +117,13 @@ where
         let (handle, outcome) = SessionHandle::new(mailbox.clone());
         let lanes = self.lanes.clone();
         runtime.spawn(async move {
-            // Nobody waits for it if the handle was dropped.
-            let _ = outcome.send(drive::drive(session, &lanes, mailbox, mail).await);
-            drop(alive);
+            let ended = drive::drive(session, &lanes, mailbox, mail).await;
+            // A lane that hangs must not keep the other sessions of the loop waiting.
+            tokio::task::spawn_blocking(move || {
+                // Nobody waits for it if the handle was dropped.
+                let _ = outcome.send(ended.and_then(drive::finish));
+                drop(alive);
+            });
         });
         Ok(handle)
     }
@@ -125,7 +131,8 @@ where
     fn run(&self, session: Session) -> Result<Outcome, EngineError> {
         let (mailbox, mail) = mailbox();
         let runtime = new_runtime()?;
-        let outcome = runtime.block_on(drive::drive(session, &self.lanes, mailbox, mail));
+        let ended = runtime.block_on(drive::drive(session, &self.lanes, mailbox, mail));
+        let outcome = ended.and_then(drive::finish);
         // A monitor that never answers must not keep the user waiting.
         runtime.shutdown_background();
         outcome

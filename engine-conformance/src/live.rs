@@ -74,6 +74,11 @@ impl Live {
         &self.files
     }
 
+    /// Whether the engine has told the outcome. A second call would miss it.
+    pub(crate) fn is_over(&self) -> bool {
+        !matches!(self.outcome.try_recv(), Err(mpsc::TryRecvError::Empty))
+    }
+
     /// Waits for the end and checks the whole recording.
     pub(crate) fn end(self) -> Ended {
         let ended = self.end_unchecked();

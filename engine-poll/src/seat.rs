@@ -17,6 +17,9 @@ const TOKENS: usize = 16;
 const LANES: usize = Side::ALL.len();
 const _: () = assert!(LANES < TOKENS);
 
+/// Stack of a thread that ends a session, in bytes.
+const STACK: usize = 256 << 10;
+
 /// A session and its place on the loop.
 #[derive(Debug)]
 pub(crate) struct Seat<L> {
@@ -103,13 +106,29 @@ impl<L: Lanes> Seat<L> {
             .any(|stream| self.ready[usize::from(stream.number())] && read.wants(stream))
     }
 
-    /// Ends the session. Its descriptors leave the loop as they are closed (`epoll(7)`).
-    pub(crate) fn leave(self) -> Option<Outcome> {
-        let outcome = self.driver.finish();
-        if let (Some(sender), Some(outcome)) = (&self.outcome, &outcome) {
-            // Nobody waits for it if the handle was dropped.
-            let _ = sender.send(Ok(outcome.clone()));
+    /// Ends the session. Its descriptors leave the loop as they are closed (`epoll(7)`). Where
+    /// other sessions may be on the loop, it ends on a thread of its own: a lane that hangs must
+    /// not keep them waiting.
+    pub(crate) fn leave(self) -> Option<Outcome>
+    where
+        L: Send + 'static,
+    {
+        let Self { driver, outcome: Some(sender), .. } = self else {
+            return self.driver.finish();
+        };
+        let finish = |(driver, sender): (Driver<L>, SyncSender<Result<Outcome, EngineError>>)| {
+            if let Some(outcome) = driver.finish() {
+                // Nobody waits for it if the handle was dropped.
+                let _ = sender.send(Ok(outcome));
+            }
+        };
+        let (hand, taken) = std::sync::mpsc::channel();
+        let end = move || taken.into_iter().for_each(finish);
+        let thread = std::thread::Builder::new().name("end".into()).stack_size(STACK).spawn(end);
+        match thread {
+            Ok(_) => drop(hand.send((driver, sender))),
+            Err(_) => finish((driver, sender)),
         }
-        outcome
+        None
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use audit_core::lanes::LaneSet;
 use audit_core::{EngineError, Mail, Mailbox, Outcome, Port, Session, Stream};
-use audit_pty::{Driver, LAST_BYTES, Progress, Read, Side};
+use audit_pty::{Driver, Progress, Read, Readers, Side};
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 
 use crate::lanes::ThreadedLanes;
@@ -44,8 +44,7 @@ pub(crate) fn drive(
     (sender, receiver): &(Sender<News>, Receiver<News>),
 ) -> Result<Outcome, EngineError> {
     let buffer_size = session.spec.buffer_size;
-    let mut driver = Driver::open(session, &ThreadedLanes, mailbox)?;
-    driver.leave_output_to_readers();
+    let driver = Driver::open(session, &ThreadedLanes, mailbox)?;
     let mut owner = Owner::new(driver, sender.clone(), buffer_size)
         .map_err(|error| EngineError::new("starting a session's threads", error))?;
     while !owner.driver.is_over() {
@@ -79,7 +78,7 @@ struct Owner {
 
 impl Owner {
     fn new(
-        driver: Driver<LaneSet>,
+        mut driver: Driver<LaneSet>,
         news: Sender<News>,
         buffer_size: usize,
     ) -> std::io::Result<Self> {
@@ -106,6 +105,7 @@ impl Owner {
         for sentry in sentries.iter().flatten() {
             let _ = sentry.send(());
         }
+        driver.leave_output_to(Box::new(Brought(outputs.clone())));
         Ok(Self {
             driver,
             news,
@@ -150,14 +150,14 @@ impl Owner {
                     recv(tty) -> read => (0, read),
                     recv(stdout) -> read => (1, read),
                     recv(stderr) -> read => (2, read),
-                    recv(alarm) -> _ => return self.timeout(),
+                    recv(alarm) -> _ => return self.driver.timeout(),
                 },
             },
         };
         // A reader that is gone has brought the end of its stream before.
         self.take(at, read.unwrap_or(Read::Closed));
         if wants.deadline.is_some_and(|due| due <= Instant::now()) {
-            self.timeout();
+            self.driver.timeout();
         }
     }
 
@@ -168,22 +168,6 @@ impl Owner {
         self.driver.took(OUTPUTS[at], read);
     }
 
-    /// A deadline has come. At the end of a session it decides that nothing more of the child's
-    /// output is to come: what the child left counts first, however late its reader is run.
-    fn timeout(&mut self) {
-        if self.driver.is_draining() {
-            for (at, stream) in OUTPUTS.into_iter().enumerate() {
-                let enough = self.driver.output_bytes() + LAST_BYTES;
-                while self.driver.output_bytes() < enough && self.driver.wants().read.wants(stream)
-                {
-                    let Some(read) = self.outputs[at].next_there() else { break };
-                    self.take(at, read);
-                }
-            }
-        }
-        self.driver.timeout();
-    }
-
     fn learn(&mut self, news: News) {
         match news {
             News::Input => {
@@ -191,7 +175,7 @@ impl Owner {
                 self.input_ready = true;
             }
             News::Room(port) => {
-                self.awaited[place(port)] = false;
+                self.awaited[port.index()] = false;
                 self.driver.writable(port);
             }
             News::Child => {
@@ -257,6 +241,19 @@ impl Owner {
     }
 }
 
-fn place(port: Port) -> usize {
-    Port::ALL.into_iter().position(|p| p == port).unwrap_or(0)
+/// What the readers have brought, for the driver.
+#[derive(Debug)]
+struct Brought([Output; 3]);
+
+impl Readers for Brought {
+    fn next_there(&mut self, stream: Stream) -> Option<Read> {
+        let at = OUTPUTS.into_iter().position(|output| output == stream)?;
+        self.0[at].next_there()
+    }
+
+    fn close(&mut self, stream: Stream) {
+        if let Some(at) = OUTPUTS.into_iter().position(|output| output == stream) {
+            self.0[at] = Output::none();
+        }
+    }
 }

@@ -3,14 +3,14 @@
 //! Every thread waits in `poll(2)` for its descriptor and for the stop signal beside it, so that
 //! none outlives its session.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use audit_core::{Port, Stream};
-use audit_pty::Read;
+use audit_pty::{Read, read_once};
 use bytes::BytesMut;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never};
 use nix::errno::Errno;
@@ -20,8 +20,6 @@ use crate::drive::News;
 
 /// Stack of a thread that only waits, reads and sends.
 const STACK: usize = 64 << 10;
-/// A buffer is replaced when less than this is left of it; reads share an allocation until then.
-const SPARE: usize = 4096;
 /// How often the owner asks again whether a chunk that must be there has come.
 const ASK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -66,7 +64,7 @@ impl Stopped {
 }
 
 /// The owner's end of a thread that reads an output stream of the child.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Output {
     /// What it has read; [`never()`] once there is nothing more, or where there is no such stream.
     pub(crate) chunks: Receiver<Read>,
@@ -133,20 +131,12 @@ pub(crate) fn read_output(
 
 /// One read of a child's output. `EIO` on a PTY master is its end (`pty(7)`).
 fn read(fd: BorrowedFd<'_>, buffer: &mut BytesMut, size: usize) -> Read {
-    if buffer.capacity() - buffer.len() < SPARE {
-        *buffer = BytesMut::with_capacity(size.max(SPARE));
-    }
-    let len = buffer.len();
-    let room = buffer.capacity().min(len + size);
-    buffer.resize(room, 0);
-    let got = nix::unistd::read(fd, &mut buffer[len..]);
-    let count = got.unwrap_or(0);
-    buffer.truncate(len + count);
-    match got {
-        Ok(0) => Read::Closed,
-        Ok(_) => Read::Data(buffer.split().freeze()),
-        Err(Errno::EAGAIN | Errno::EINTR) => Read::WouldBlock,
-        Err(_) => Read::Closed,
+    match read_once(fd, buffer, size) {
+        Ok(Some(bytes)) => Read::Data(bytes),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Read::WouldBlock
+        }
+        Ok(None) | Err(_) => Read::Closed,
     }
 }
 

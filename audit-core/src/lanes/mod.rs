@@ -91,7 +91,7 @@ pub trait MakeLanes {
     /// What is made in the first step.
     type Parts;
     /// The lanes.
-    type Lanes: Lanes;
+    type Lanes: Lanes + Send + 'static;
 
     /// Builds what must stand before the command runs: a journal that cannot be written fails
     /// here, with nothing started.

@@ -55,6 +55,12 @@ const fn is_bidi_control(c: char) -> bool {
 }
 
 impl Message<'_> {
+    /// Whether it is shown to a user who wants quiet too: what became of his input, and what is
+    /// missing from the recording.
+    pub(super) const fn must_be_seen(self) -> bool {
+        !matches!(self, Self::TimedOut | Self::Terminated)
+    }
+
     const fn is_good(self) -> bool {
         matches!(
             self,

@@ -48,7 +48,7 @@ impl SessionCore {
             );
         }
         match verdict {
-            Ok(verdict) => self.weigh(verdict),
+            Ok(verdict) => self.weigh(verdict, self.policy.blocking.threshold),
             Err(reason) => {
                 self.trouble("monitor.failed".into(), format!("window {window}: {reason}"));
             }
@@ -58,17 +58,17 @@ impl SessionCore {
     pub(super) fn ruling(&mut self, request: u64, ruling: Result<Ruling, String>) {
         match ruling {
             Ok(Ruling::Allow) => {}
-            Ok(Ruling::Deny(verdict) | Ruling::Ask(verdict)) => self.weigh(verdict),
+            // The monitor has decided: no score is too low for that.
+            Ok(Ruling::Deny(verdict) | Ruling::Ask(verdict)) => self.weigh(verdict, Score::ZERO),
             Err(reason) => {
                 self.trouble("monitor.failed".into(), format!("request {request}: {reason}"));
             }
         }
     }
 
-    fn weigh(&mut self, verdict: Verdict) {
-        let blocking = &self.policy.blocking;
-        if blocking.enabled
-            && verdict.score >= blocking.threshold
+    fn weigh(&mut self, verdict: Verdict, threshold: Score) {
+        if self.policy.blocking.enabled
+            && verdict.score >= threshold
             && matches!(self.phase, Phase::Running)
         {
             let worst = verdict.findings.first();
@@ -108,9 +108,12 @@ impl SessionCore {
             deadline: self.now + self.policy.blocking.approval_timeout,
         };
         self.effects.push_back(Effect::Freeze);
-        let refused = self.egress.clear(Port::Child);
-        if refused > 0 {
-            self.record(Body::Refused { bytes: refused });
+        if self.pty {
+            // What is typed is refused; the data of a pipe waits for the decision.
+            let refused = self.egress.clear(Port::Child);
+            if refused > 0 {
+                self.record(Body::Refused { bytes: refused });
+            }
         }
         let record = self.record_durably(Body::Blocked { block: id, approval: approval.clone() });
         self.phase =

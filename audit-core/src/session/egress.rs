@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes};
 
 use crate::moment::Moment;
-use crate::stream::{Port, Stream};
+use crate::stream::Port;
 
 /// When a chunk may leave.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,32 +44,23 @@ pub(super) struct Egress {
     closed: [bool; 4],
 }
 
-const fn index(port: Port) -> usize {
-    match port {
-        Port::Child => 0,
-        Port::User(Stream::Tty | Stream::Input) => 1,
-        Port::User(Stream::Stdout) => 2,
-        Port::User(Stream::Stderr) => 3,
-    }
-}
-
 impl Egress {
     /// Queues bytes behind what waits already. Bytes for a closed port are dropped.
     pub(super) fn push(&mut self, port: Port, bytes: Bytes, gate: Gate) {
-        if !bytes.is_empty() && !self.closed[index(port)] {
-            self.queues[index(port)].push_back((bytes, gate));
+        if !bytes.is_empty() && !self.closed[port.index()] {
+            self.queues[port.index()].push_back((bytes, gate));
         }
     }
 
     /// The bytes that may be written now.
     pub(super) fn pending(&self, port: Port, passed: &Passed) -> Option<&[u8]> {
-        let (bytes, gate) = self.queues[index(port)].front()?;
+        let (bytes, gate) = self.queues[port.index()].front()?;
         gate.is_open(port, passed).then_some(bytes)
     }
 
     /// Takes `len` written bytes off.
     pub(super) fn written(&mut self, port: Port, len: usize) {
-        let queue = &mut self.queues[index(port)];
+        let queue = &mut self.queues[port.index()];
         if let Some((bytes, _)) = queue.front_mut() {
             bytes.advance(len.min(bytes.len()));
             if bytes.is_empty() {
@@ -80,7 +71,7 @@ impl Egress {
 
     /// Whether nothing waits for this port.
     pub(super) fn is_empty(&self, port: Port) -> bool {
-        self.queues[index(port)].is_empty()
+        self.queues[port.index()].is_empty()
     }
 
     /// Whether nothing waits for the user.
@@ -90,20 +81,20 @@ impl Egress {
 
     /// Drops what waits for this port and returns how many bytes it was.
     pub(super) fn clear(&mut self, port: Port) -> u64 {
-        self.queues[index(port)].drain(..).map(|(bytes, _)| bytes.len() as u64).sum()
+        self.queues[port.index()].drain(..).map(|(bytes, _)| bytes.len() as u64).sum()
     }
 
-    /// Nobody takes bytes at this port any more.
-    pub(super) fn close(&mut self, port: Port) {
-        self.clear(port);
-        self.closed[index(port)] = true;
+    /// Nobody takes bytes at this port any more. Returns how many waited for it.
+    pub(super) fn close(&mut self, port: Port) -> u64 {
+        self.closed[port.index()] = true;
+        self.clear(port)
     }
 
     /// When the next held chunk may leave by time alone.
     pub(super) fn deadline(&self, passed: &Passed) -> Option<Moment> {
         Port::ALL
             .into_iter()
-            .filter_map(|port| Some((port, &self.queues[index(port)].front()?.1)))
+            .filter_map(|port| Some((port, &self.queues[port.index()].front()?.1)))
             .filter(|(port, gate)| gate.seq <= passed.seq && !gate.is_open(*port, passed))
             .map(|(_, gate)| gate.until)
             .min()

@@ -9,9 +9,10 @@ use crate::event::{Effect, Step};
 use crate::moment::Moment;
 use crate::outcome::{End, Exit, Loss, Outcome};
 use crate::record::Body;
+use crate::stream::Port;
 
-/// A screen that takes nothing for so long after the child's end is given up.
-const SCREEN_PATIENCE: Duration = Duration::from_secs(60);
+/// Name of the marker and the alarm of output that nobody took.
+const NOT_SHOWN: &str = "output.not-shown";
 
 /// The child is gone or going.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(super) struct Draining {
     /// When the next step comes; or, once the child is gone, until when output of what it left
     /// behind is read.
     until: Moment,
-    /// When a screen that takes nothing is given up.
+    /// When a user who takes nothing is given up.
     screen_until: Moment,
     /// Since when nothing may be read although something may be there: a slow screen or journal
     /// does not cost the child its last words, so this time does not count.
@@ -44,8 +45,7 @@ pub(super) struct Sealing {
 }
 
 impl Draining {
-    fn new(step: Option<Step>, now: Moment, until: Moment) -> Self {
-        let screen_until = now + SCREEN_PATIENCE;
+    fn new(step: Option<Step>, until: Moment, screen_until: Moment) -> Self {
         Self { step, until, screen_until, held: None, reading: true }
     }
 
@@ -77,8 +77,7 @@ impl SessionCore {
         if matches!(self.phase, Phase::Sealing(_) | Phase::Closed) {
             return;
         }
-        let until = self.now + self.policy.ending.drain;
-        self.phase = Phase::Draining(Draining::new(None, self.now, until));
+        self.begin_draining(None, self.policy.ending.drain);
     }
 
     /// Begins to end the child. The first reason given is the one that counts.
@@ -97,8 +96,39 @@ impl SessionCore {
 
     fn take_step(&mut self, step: Step) {
         self.effects.push_back(Effect::Terminate(step));
-        let until = self.now + self.policy.ending.grace;
-        self.phase = Phase::Draining(Draining::new(Some(step), self.now, until));
+        self.begin_draining(Some(step), self.policy.ending.grace);
+    }
+
+    fn begin_draining(&mut self, step: Option<Step>, span: Duration) {
+        let screen_until = self.now + self.policy.ending.screen;
+        self.phase = Phase::Draining(Draining::new(step, self.now + span, screen_until));
+    }
+
+    /// The user took something: he is there, however slow.
+    pub(super) fn user_takes(&mut self) {
+        let screen_until = self.now + self.policy.ending.screen;
+        if let Phase::Draining(draining) = &mut self.phase {
+            draining.screen_until = screen_until;
+        }
+    }
+
+    /// Whoever is to be shown what the child left does not take it, or is not waited for any more.
+    /// What was read is in the recording.
+    fn give_up_screen(&mut self) {
+        let Phase::Draining(draining) = &mut self.phase else { return };
+        (draining.held, draining.reading) = (None, false);
+        let users = Port::ALL.into_iter().filter(|port| *port != Port::Child);
+        let waiting: u64 = users.map(|port| self.egress.close(port)).sum();
+        if waiting > 0 {
+            self.trouble(NOT_SHOWN.into(), format!("{waiting} bytes of output were not taken"));
+        }
+    }
+
+    /// A signal ends the wait for a user once there is no child any more that it could end.
+    pub(super) fn stop_waiting(&mut self) {
+        if matches!(&self.phase, Phase::Draining(draining) if draining.step.is_none()) {
+            self.give_up_screen();
+        }
     }
 
     pub(super) fn phase_deadline(&self) -> Option<Moment> {
@@ -141,11 +171,7 @@ impl SessionCore {
             Phase::Draining(draining) if draining.held.is_none() && draining.reading => {
                 draining.reading = false;
             }
-            Phase::Draining(draining) => {
-                (draining.held, draining.reading) = (None, false);
-                let open = crate::stream::Port::ALL.into_iter().skip(1);
-                open.for_each(|port| self.egress.close(port));
-            }
+            Phase::Draining(_) => self.give_up_screen(),
             Phase::Sealing(_) => {
                 self.close_recorder();
                 self.finish(Some("the recorder did not finish in time"));

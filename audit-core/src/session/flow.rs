@@ -143,10 +143,8 @@ impl SessionCore {
                 self.egress.close(Port::User(stream));
             }
         }
-        if !self.hung_up {
-            self.hung_up = true;
-            self.terminate(End::HangUp);
-        }
+        self.hung_up = true;
+        self.terminate(End::HangUp);
     }
 
     pub(super) fn resized(&mut self, winsize: Winsize) {
@@ -173,6 +171,9 @@ impl SessionCore {
         }
         if number == signals::HANG_UP {
             self.hung_up = true;
+        }
+        if self.child != Child::Runs && signals::ENDS.contains(&number) {
+            self.stop_waiting();
         }
         if forwarded && !matches!(self.phase, Phase::Blocked(_)) {
             self.effects.push_back(Effect::Forward(number));
@@ -239,6 +240,8 @@ impl SessionCore {
 mod signals {
     pub(super) const HANG_UP: i32 = 1;
     pub(super) const TERMINATE: i32 = 15;
+    /// SIGHUP, SIGINT, SIGQUIT, SIGTERM.
+    pub(super) const ENDS: [i32; 4] = [HANG_UP, 2, 3, TERMINATE];
     /// SIGTSTP, SIGTTIN, SIGTTOU.
     pub(super) const STOPS: [i32; 3] = [20, 21, 22];
     /// SIGTTIN, SIGTTOU.

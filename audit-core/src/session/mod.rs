@@ -274,6 +274,9 @@ impl SessionCore {
     pub fn written(&mut self, port: Port, len: usize, now: Moment) {
         self.tick(now);
         self.egress.written(port, len);
+        if port != Port::Child {
+            self.user_takes();
+        }
         self.settle();
     }
 
@@ -305,8 +308,15 @@ impl SessionCore {
             }
     }
 
+    /// A person who types while blocked is told that it is dropped; a pipe or a file is data, and
+    /// waits.
     fn takes_input(&self) -> bool {
-        matches!(self.phase, Phase::Running | Phase::Blocked(_)) && self.child == Child::Runs
+        self.child == Child::Runs
+            && match self.phase {
+                Phase::Running => true,
+                Phase::Blocked(_) => self.pty,
+                _ => false,
+            }
     }
 
     fn mail(&mut self, mail: Mail) {
@@ -360,8 +370,11 @@ impl SessionCore {
         self.publish(News::Alarm { name, text });
     }
 
-    /// Tells the user something on his own screen.
+    /// Tells the user something on his own screen, unless he wants quiet and need not see it.
     fn tell(&mut self, message: Message<'_>) {
+        if self.policy.quiet && !message.must_be_seen() {
+            return;
+        }
         let language = self.policy.language;
         let (port, bytes) = if self.pty {
             (Port::User(Stream::Tty), banner::terminal(message, language))

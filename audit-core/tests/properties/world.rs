@@ -43,6 +43,7 @@ pub(crate) struct World {
     windows: VecDeque<u64>,
     inspected: BTreeMap<Stream, Vec<u8>>,
     shown: BTreeMap<Stream, Vec<u8>>,
+    given: Vec<u8>,
 }
 
 impl World {
@@ -58,6 +59,7 @@ impl World {
             windows: VecDeque::new(),
             inspected: BTreeMap::new(),
             shown: BTreeMap::new(),
+            given: Vec::new(),
         };
         world.handle(Event::Started { pid: 42 });
         world
@@ -98,8 +100,9 @@ impl World {
     pub(crate) fn write(&mut self, port: Port, len: usize) {
         let Some(bytes) = self.core.pending(port) else { return };
         let bytes = &bytes[..len.min(bytes.len())];
-        if let Port::User(stream) = port {
-            self.shown.entry(stream).or_default().extend_from_slice(bytes);
+        match port {
+            Port::User(stream) => self.shown.entry(stream).or_default().extend_from_slice(bytes),
+            Port::Child => self.given.extend_from_slice(bytes),
         }
         let len = bytes.len();
         self.core.written(port, len, self.now);
@@ -179,6 +182,11 @@ impl World {
             .chain(self.flights.iter().flatten())
             .map(|record| record.body.data_len() + 64)
             .sum()
+    }
+
+    /// What the child was given.
+    pub(crate) fn given(&self) -> &[u8] {
+        &self.given
     }
 
     pub(crate) fn shown(&self, stream: Stream) -> &[u8] {

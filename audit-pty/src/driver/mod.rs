@@ -23,9 +23,12 @@ const LANES_END: Duration = Duration::from_secs(5);
 /// How long the recorder may take for what came before a stop. Stopped is stopped, in the end.
 const LANES_CATCH_UP: Duration = Duration::from_secs(1);
 
+/// How long a full screen is waited for before this process stops.
+const SCREEN_CATCHES_UP: Duration = Duration::from_millis(500);
+
 /// How many bytes of a stopped or ended child's output are read before we go on: more than the
 /// kernel keeps of a terminal or a pipe. Another process may write for ever.
-pub const LAST_BYTES: u64 = 256 << 10;
+const LAST_BYTES: u64 = 256 << 10;
 
 /// What to wait for. What is wanted is acted on as soon as it is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,16 @@ pub enum Progress {
     Unwanted,
 }
 
+/// Readers of an engine's own for the child's output.
+pub trait Readers: std::fmt::Debug + Send {
+    /// The next chunk of this stream that is there already, be it still in the kernel. It is waited
+    /// for until the reader has brought it; `None` when there is none.
+    fn next_there(&mut self, stream: Stream) -> Option<Read>;
+    /// This stream is closed towards the child: whatever is held of it is let go, so that the child
+    /// learns of it.
+    fn close(&mut self, stream: Stream);
+}
+
 /// Turns one session.
 #[derive(Debug)]
 pub struct Driver<L> {
@@ -62,8 +75,8 @@ pub struct Driver<L> {
     /// When to look whether the user's terminal has become ours.
     look_at: Option<Instant>,
     outcome: Option<Outcome>,
-    /// The engine reads the child's output itself.
-    has_readers: bool,
+    /// Where the engine reads the child's output itself.
+    readers: Option<Box<dyn Readers>>,
     /// Bytes of the child's output that were handled.
     output: u64,
 }
@@ -99,7 +112,7 @@ impl<L: Lanes> Driver<L> {
             full: [false; 4],
             look_at: None,
             outcome: None,
-            has_readers: false,
+            readers: None,
             output: 0,
         };
         driver.core.handle(event, driver.now());
@@ -150,7 +163,7 @@ impl<L: Lanes> Driver<L> {
 
     /// This port has room again.
     pub fn writable(&mut self, port: Port) {
-        self.full[index(port)] = false;
+        self.full[port.index()] = false;
         if port == Port::Child && self.ends.end_due() {
             self.ends.tell_end();
         }
@@ -193,7 +206,7 @@ impl<L: Lanes> Driver<L> {
             self.look_at = None;
             self.ends.look_for_foreground();
         }
-        if self.is_draining() {
+        if self.core.state() == State::Draining {
             // A loop that was busy elsewhere comes here late: what the child left counts first.
             self.show_rest();
         }
@@ -201,22 +214,11 @@ impl<L: Lanes> Driver<L> {
         self.settle();
     }
 
-    /// Whether the child is gone or going, so that a deadline may decide that nothing more of its
-    /// output is to come.
-    pub fn is_draining(&self) -> bool {
-        self.core.state() == State::Draining
-    }
-
-    /// How many bytes of the child's output were handled so far.
-    pub fn output_bytes(&self) -> u64 {
-        self.output
-    }
-
     /// Says that the engine has readers of its own for the child's output and hands what they read
-    /// to [`Driver::took`], before it calls [`Driver::timeout`] too. The driver then reads none of
-    /// it, or chunks would come out of order.
-    pub fn leave_output_to_readers(&mut self) {
-        self.has_readers = true;
+    /// to [`Driver::took`]. The driver then reads none of it, or chunks would come out of order; at
+    /// a stop and at the end it asks the readers for what is there.
+    pub fn leave_output_to(&mut self, readers: Box<dyn Readers>) {
+        self.readers = Some(readers);
     }
 
     /// Does a bounded piece of put-off work of the lanes on the loop; whether more remains.
@@ -228,9 +230,9 @@ impl<L: Lanes> Driver<L> {
     pub fn wants(&self) -> Wants {
         let mut write = [false; 4];
         for port in Port::ALL {
-            write[index(port)] = self.full[index(port)] && self.core.pending(port).is_some();
+            write[port.index()] = self.full[port.index()] && self.core.pending(port).is_some();
         }
-        write[index(Port::Child)] |= self.ends.end_due();
+        write[Port::Child.index()] |= self.ends.end_due();
         let timed = |at: Moment| self.opened.checked_add(Duration::from_nanos(at.as_nanos()));
         let deadline = self.core.poll_timeout().and_then(timed);
         let mut read = self.core.interest();
@@ -288,12 +290,12 @@ impl<L: Lanes> Driver<L> {
 
     fn forward(&mut self) {
         for port in Port::ALL {
-            while !self.full[index(port)]
+            while !self.full[port.index()]
                 && let Some(bytes) = self.core.pending(port)
             {
                 match self.ends.write(port, bytes) {
                     Write::Wrote(len) => self.core.written(port, len, self.now()),
-                    Write::WouldBlock => self.full[index(port)] = true,
+                    Write::WouldBlock => self.full[port.index()] = true,
                     Write::Closed => self.core.handle(Event::PortClosed(port), self.now()),
                 }
             }
@@ -303,12 +305,38 @@ impl<L: Lanes> Driver<L> {
     /// Shows what the child has written so far: before it stops, for an editor leaves its screen
     /// first; and at its end.
     fn show_rest(&mut self) {
-        if self.has_readers {
-            return;
-        }
         for stream in Stream::ALL.into_iter().filter(|stream| stream.is_output()) {
             let enough = self.output + LAST_BYTES;
-            while self.output < enough && self.read(stream) == Progress::Made {}
+            while self.output < enough && self.take_next(stream) {}
+        }
+    }
+
+    /// Takes a chunk of this stream if one is there and wanted.
+    fn take_next(&mut self, stream: Stream) -> bool {
+        if self.readers.is_none() {
+            return self.read(stream) == Progress::Made;
+        }
+        if !self.core.interest().wants(stream) {
+            return false;
+        }
+        let read = self.readers.as_mut().and_then(|readers| readers.next_there(stream));
+        read.map(|read| self.took(stream, read)).is_some()
+    }
+
+    /// As [`Driver::show_rest`], for a process that is about to stop: a screen that is full is
+    /// waited for, a little.
+    fn show_rest_patiently(&mut self) {
+        let until = Instant::now() + SCREEN_CATCHES_UP;
+        loop {
+            self.show_rest();
+            let full = Port::ALL
+                .into_iter()
+                .filter(|port| *port != Port::Child)
+                .find(|port| self.full[port.index()] && self.core.pending(*port).is_some());
+            let rest = until.saturating_duration_since(Instant::now());
+            let Some(port) = full.filter(|port| self.ends.await_room(*port, rest)) else { return };
+            self.full[port.index()] = false;
+            self.forward();
         }
     }
 
@@ -326,25 +354,20 @@ impl<L: Lanes> Driver<L> {
             }
             Effect::Sample => self.ends.sample().map(Event::Line),
             Effect::Stop(_) => {
-                self.show_rest();
+                self.show_rest_patiently();
                 self.lanes.catch_up(LANES_CATCH_UP);
                 self.ends.apply(&effect)
             }
-            outside => self.ends.apply(&outside),
+            outside => {
+                if let (Effect::CloseOutput(stream), Some(readers)) = (&outside, &mut self.readers)
+                {
+                    readers.close(*stream);
+                }
+                self.ends.apply(&outside)
+            }
         };
         if let Some(event) = answer {
             self.core.handle(event, self.now());
         }
-    }
-}
-
-const fn index(port: Port) -> usize {
-    match port {
-        Port::Child => 0,
-        Port::User(stream) => match stream {
-            Stream::Tty | Stream::Input => 1,
-            Stream::Stdout => 2,
-            Stream::Stderr => 3,
-        },
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use audit_core::{Effect, Event, Step};
 
 use super::Ends;
-use crate::process::members;
+use crate::process::{is_stopped, members};
 use crate::spawn::{Child, Guard};
 use crate::sys;
 
@@ -44,15 +44,47 @@ impl Ends {
         None
     }
 
-    /// The child first, so that a shell does not take the stop of its job for job control.
-    fn freeze(&self) {
+    /// The child first, so that a shell does not take the stop of its job for job control; then
+    /// what the user waits for, and then whatever else is of the session.
+    fn freeze(&mut self) {
         self.signal_child(libc::SIGSTOP);
         self.signal_group(self.foreground(), libc::SIGSTOP);
+        let frozen = self.stop_members(|pid| !is_stopped(pid));
+        self.frozen.extend(frozen);
     }
 
-    fn thaw(&self) {
+    /// Those go on that a freeze has stopped; a job that was stopped before stays so. The child
+    /// comes last, so that a shell finds its job running.
+    fn thaw(&mut self) {
+        let child = self.pid();
+        for pid in std::mem::take(&mut self.frozen) {
+            // A number is not given away anew while its process is stopped.
+            if Some(pid) != child && is_stopped(pid) {
+                let _ = sys::kill(pid, libc::SIGCONT);
+            }
+        }
         self.signal_group(self.foreground(), libc::SIGCONT);
         self.signal_child(libc::SIGCONT);
+    }
+
+    /// Stops the members of the session that `which` picks, and returns them. A process may start
+    /// another while it is looked for: that one is found in the next sweep.
+    fn stop_members(&self, which: impl Fn(i32) -> bool) -> HashSet<i32> {
+        let mut seen = HashSet::new();
+        let mut stopped = HashSet::new();
+        for _ in 0..SWEEPS {
+            let fresh: Vec<_> =
+                self.members().into_iter().filter(|pid| seen.insert(*pid)).collect();
+            if fresh.is_empty() {
+                break;
+            }
+            for pid in fresh.into_iter().filter(|pid| which(*pid)) {
+                if sys::kill(pid, libc::SIGSTOP).is_ok() {
+                    stopped.insert(pid);
+                }
+            }
+        }
+        stopped
     }
 
     /// A signal that was meant for the child reached us. It gets it once: as a member of the
@@ -93,18 +125,7 @@ impl Ends {
     /// Everything of the session. Stopped first: a process killed while it starts another would
     /// leave that one behind as nobody's descendant.
     fn kill(&self) {
-        let mut seen = HashSet::new();
-        for _ in 0..SWEEPS {
-            let fresh: Vec<_> =
-                self.members().into_iter().filter(|pid| seen.insert(*pid)).collect();
-            if fresh.is_empty() {
-                break;
-            }
-            for pid in fresh {
-                let _ = sys::kill(pid, libc::SIGSTOP);
-            }
-        }
-        for pid in seen {
+        for pid in self.stop_members(|_| true) {
             let _ = sys::kill(pid, libc::SIGKILL);
         }
     }

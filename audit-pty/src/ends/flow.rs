@@ -2,11 +2,12 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use audit_core::{LineState, Port, Stream};
 use bytes::BytesMut;
 
-use super::{Ends, place};
+use super::Ends;
 use crate::channel::{Read, Write};
 use crate::sys;
 
@@ -45,6 +46,14 @@ impl Ends {
             Write::Wrote(_) | Write::WouldBlock => {}
         }
         written
+    }
+
+    /// Waits until a port has room, for at most `wait`; whether it has.
+    pub(crate) fn await_room(&self, port: Port, wait: Duration) -> bool {
+        let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        self.sink(port).is_some_and(|sink| {
+            millis > 0 && sys::poll(sink.fd().as_raw_fd(), libc::POLLOUT, millis) != 0
+        })
     }
 
     /// Whether the user may be read now: a terminal only while it is ours, for in the background
@@ -102,7 +111,7 @@ impl Ends {
     }
 
     pub(super) fn close_sink(&mut self, port: Port) {
-        self.sinks[place(port)] = None;
+        self.sinks[port.index()] = None;
     }
 
     /// What the end of a terminal that is the user's input, or an error, means. A hung-up terminal

@@ -6,6 +6,7 @@ mod job;
 mod open;
 mod signals;
 
+use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
 
 use audit_core::{Port, Stream, Winsize};
@@ -74,7 +75,7 @@ pub struct Ends {
     pty: Option<Pty>,
     /// By number of the stream.
     sources: [Option<Channel>; 4],
-    /// By number of the stream; the child's input stands at that of [`Stream::Input`].
+    /// In the order of [`Port::ALL`].
     sinks: [Option<Channel>; 4],
     buffer_size: usize,
     /// The last byte the child was given, as far as it matters for the end of input.
@@ -84,6 +85,8 @@ pub struct Ends {
     /// Signals the kernel sent to our whole process group, bit `number - 1` each: in pipe mode the
     /// child is in it and has them already.
     kernel_sent: u64,
+    /// Processes that a block has stopped and that go on with its end.
+    frozen: HashSet<i32>,
     /// Whether the child is to be asked for news.
     news_due: bool,
     signals: Option<Signals>,
@@ -141,18 +144,10 @@ impl Ends {
     }
 
     fn sink(&self, port: Port) -> Option<&Channel> {
-        self.sinks[place(port)].as_ref()
+        self.sinks[port.index()].as_ref()
     }
 
     fn child_runs(&self) -> bool {
         self.child.as_ref().is_some_and(|child| !child.exited())
-    }
-}
-
-/// Where the sink of a port stands.
-fn place(port: Port) -> usize {
-    match port {
-        Port::Child => usize::from(Stream::Input.number()),
-        Port::User(stream) => usize::from(stream.number()),
     }
 }

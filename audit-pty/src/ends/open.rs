@@ -1,10 +1,11 @@
 //! Opening a session's outside.
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use audit_core::{EngineError, Event, Port, SessionSpec, Stream, UserEnd};
 
-use super::{Ends, Outer, place};
+use super::{Ends, Outer};
 use crate::channel::{Channel, Direction};
 use crate::error::{During, PtyError};
 use crate::pty::Pty;
@@ -39,6 +40,7 @@ fn open(spec: &SessionSpec, user: UserEnd) -> Result<(Ends, Event), PtyError> {
         last_byte: b'\n',
         ends_due: 0,
         kernel_sent: 0,
+        frozen: HashSet::new(),
         news_due: false,
         signals,
     };
@@ -95,7 +97,7 @@ impl Ends {
     fn take_user(&mut self, user: UserEnd, pty: bool) -> Result<(), PtyError> {
         let mut sink = |stream: Stream, fd: OwnedFd| {
             let channel = Channel::of_user(fd, Direction::Out).during("take the user's output")?;
-            self.sinks[place(Port::User(stream))] = Some(channel);
+            self.sinks[Port::User(stream).index()] = Some(channel);
             Ok::<_, PtyError>(())
         };
         match user.stdout {
@@ -128,14 +130,12 @@ impl Ends {
         // any other change.
         let winsize = outer.and_then(|outer| outer.raw.winsize()).unwrap_or(spec.winsize);
         pty.set_winsize(winsize).during("set the size of the terminal")?;
-        for place in [Stream::Tty, Stream::Input] {
+        let master = || -> Result<Channel, PtyError> {
             let master = sys::duplicate(pty.master()).during("duplicate the master")?;
-            let channel = Channel::own(master).during("duplicate the master")?;
-            match place {
-                Stream::Tty => self.sources[usize::from(place.number())] = Some(channel),
-                _ => self.sinks[usize::from(place.number())] = Some(channel),
-            }
-        }
+            Channel::own(master).during("duplicate the master")
+        };
+        self.sources[usize::from(Stream::Tty.number())] = Some(master()?);
+        self.sinks[Port::Child.index()] = Some(master()?);
         let slave = pty.slave().expect("a new terminal has its slave");
         let guard = self.signals.as_ref().map(|_| Guarding {
             terminal: outer.filter(|outer| outer.typed).map(|outer| outer.raw.fd()),
@@ -159,7 +159,7 @@ impl Ends {
     fn spawn_on_pipes(&mut self, spec: &SessionSpec, apart: Apart) -> Result<Child, PtyError> {
         let (stdin, to_child) = pipe()?;
         let to_child = Channel::own(to_child).during("open a pipe")?;
-        self.sinks[place(Port::Child)] = Some(to_child);
+        self.sinks[Port::Child.index()] = Some(to_child);
         let stdout = self.own_pipe(Stream::Stdout, true)?.expect("asked for");
         let stderr = self.own_pipe(Stream::Stderr, apart.stderr)?;
         let wiring = Wiring {

@@ -69,6 +69,7 @@ pub(super) fn build(spec: &SessionSpec) -> Result<Box<dyn Controller>, PartError
 impl Fifo {
     fn check(&self) -> Result<(), ControllerError> {
         Switch::LinkPanics.panic_once(&self.dir);
+        Switch::LinkStalls.wait_while_on(&self.dir);
         if Switch::LinkIsDown.is_on(&self.dir) {
             return Err(ControllerError { reason: "the link is down".into() });
         }

@@ -37,6 +37,8 @@ pub(crate) enum Switch {
     MonitorHasCrashed,
     /// The controller's link is down.
     LinkIsDown,
+    /// The controller does not return.
+    LinkStalls,
     /// The controller panics; turned off by the controller, which panics once.
     LinkPanics,
 }
@@ -51,6 +53,7 @@ impl Switch {
             Self::MonitorStalls => "monitor.stalls",
             Self::MonitorHasCrashed => "monitor.crashed",
             Self::LinkIsDown => "link.down",
+            Self::LinkStalls => "link.stalls",
             Self::LinkPanics => "link.panics",
         })
     }

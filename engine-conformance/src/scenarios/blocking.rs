@@ -1,8 +1,9 @@
 //! A threat blocks the session until somebody decides.
 
+use std::io::Write;
 use std::time::Duration;
 
-use audit_core::{Action, Answer, Body, End, News, OnTimeout, SelfApproval, Stream};
+use audit_core::{Action, Answer, Body, End, News, OnTimeout, SelfApproval, Stream, UserEnd};
 
 use super::scenarios;
 use crate::live::{Live, watch_for};
@@ -10,6 +11,7 @@ use crate::parts::THREAT;
 use crate::patience::until_true;
 use crate::processes::{is_gone, is_stopped};
 use crate::scene::Stage;
+use crate::terminal::Terminal;
 
 scenarios![
     a_threat_blocks_until_approved,
@@ -18,6 +20,11 @@ scenarios![
     an_approval_that_does_not_come_ends_the_session,
     an_approval_that_does_not_come_lets_the_session_go_on_where_that_is_the_rule,
     a_blocked_child_stands_still,
+    what_runs_in_the_background_stands_still_too,
+    a_job_that_was_stopped_before_a_block_stays_so,
+    what_a_child_in_pipe_mode_has_started_stands_still_too,
+    the_data_of_a_pipe_waits_for_the_decision,
+    who_wants_quiet_is_told_of_a_block_all_the_same,
     input_of_a_blocked_session_is_dropped_and_said_to_be,
     an_operator_blocks_and_approves_over_the_link,
     a_blocked_user_may_not_approve_where_that_is_the_rule,
@@ -148,6 +155,101 @@ fn a_blocked_child_stands_still(stage: &Stage) {
     until_true("the child goes on", || !ticks().is_empty() && ticks() != before);
     live.order(Action::Terminate);
     assert_eq!(live.end().outcome.end, End::Terminated);
+}
+
+/// Blocks the session by an order, checks that what writes `ticks` stands still until it is
+/// approved, and ends the session.
+fn check_that_ticks_stand_still(live: &Live) {
+    let ticks = || std::fs::read_to_string(live.files().dir().join("ticks")).unwrap_or_default();
+    until_true("it ticks", || !ticks().is_empty());
+    live.order(Action::Block { reason: String::new() });
+    let ticker = live.files().pid("ticker");
+    until_true("the ticker is stopped", || is_stopped(ticker));
+    let before = ticks();
+    watch_for(Duration::from_millis(200));
+    assert_eq!(ticks(), before, "a stopped process does nothing");
+    live.order(approve());
+    until_true("the ticker goes on", || !ticks().is_empty() && ticks() != before);
+    live.order(Action::Terminate);
+}
+
+/// A shell function that counts up in the file `ticks`, its process id in the file `ticker`.
+const TICK: &str =
+    "tick() { sh -c 'echo $$ > ticker; i=0; while :; do i=$((i+1)); echo $i > ticks; done'; }; ";
+
+fn what_runs_in_the_background_stands_still_too(stage: &Stage) {
+    let live = stage.sh(&format!("{TICK} set -m; tick & sleep 600")).play();
+    check_that_ticks_stand_still(&live);
+    assert_eq!(live.end().outcome.end, End::Terminated);
+}
+
+fn a_job_that_was_stopped_before_a_block_stays_so(stage: &Stage) {
+    let script = "set -m; sleep 600 & echo $! > job; kill -STOP $!; \
+                  echo ready; while read -r line; do echo \"got $line\"; done; kill -KILL %1";
+    let mut live = stage.sh(script).play();
+    live.expect("ready");
+    let job = live.files().pid("job");
+    until_true("the job is stopped", || is_stopped(job));
+    live.order(Action::Block { reason: String::new() });
+    live.expect("session blocked");
+    live.order(approve());
+    live.expect("approved");
+    live.send("on\r");
+    live.expect("got on");
+    assert!(is_stopped(job), "nobody has let the job go on");
+    live.send("\x04");
+    live.end();
+}
+
+fn what_a_child_in_pipe_mode_has_started_stands_still_too(stage: &Stage) {
+    let mut scene = stage.sh(&format!("{TICK} tick & wait"));
+    scene.spec.pty = false;
+    let live = scene.play();
+    check_that_ticks_stand_still(&live);
+    assert_eq!(live.end().outcome.end, End::Terminated);
+}
+
+fn the_data_of_a_pipe_waits_for_the_decision(stage: &Stage) {
+    let mut scene = stage.scene("wc", ["-c"]);
+    scene.spec.pty = false;
+    let (input, to_child) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).expect("a pipe");
+    let terminal = Terminal::new();
+    terminal.make_raw();
+    let user = UserEnd {
+        input: Some(input),
+        output: terminal.slave(),
+        stdout: None,
+        stderr: Some(terminal.slave()),
+        owns_process: false,
+    };
+    let mut live = scene.play_with(user, terminal);
+    let mut to_child = std::fs::File::from(to_child);
+    to_child.write_all(&[b'x'; 1000]).expect("a pipe has room");
+    live.files().child();
+    live.order(Action::Block { reason: String::new() });
+    live.expect("session blocked");
+    let writer = std::thread::spawn(move || to_child.write_all(&[b'x'; 499_000]));
+    watch_for(Duration::from_millis(200));
+    assert!(!writer.is_finished(), "nobody reads it now");
+    live.order(approve());
+    live.expect("500000");
+    writer.join().expect("the writer ends").expect("all of it was taken");
+    let ended = live.end();
+    assert!(!ended.journal.holds(|body| matches!(body, Body::Refused { .. })));
+}
+
+fn who_wants_quiet_is_told_of_a_block_all_the_same(stage: &Stage) {
+    let mut scene = stage.sh(&threat());
+    scene.policy().quiet = true;
+    let mut live = scene.play();
+    live.expect("ready");
+    live.send("go\r");
+    live.expect("session blocked");
+    live.order(approve());
+    live.expect("approved");
+    live.order(Action::Terminate);
+    let ended = live.end();
+    assert!(!ended.terminal.text().contains("ended by an operator"), "that need not be seen");
 }
 
 fn input_of_a_blocked_session_is_dropped_and_said_to_be(stage: &Stage) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use audit_core::{End, Exit, Stream};
+use audit_core::{Body, End, Exit, Stream};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, SpecialCharacterIndices};
 use nix::unistd::Pid;
@@ -18,6 +18,7 @@ scenarios![
     a_background_process_does_not_keep_the_session_open,
     a_user_who_hangs_up_ends_the_session,
     a_child_that_ignores_a_hang_up_is_killed,
+    a_child_that_ignores_a_hang_up_is_killed_though_a_signal_tells_of_it_too,
     a_closed_terminal_ends_the_session_and_closes_the_journal,
     the_terminal_is_put_back_after_the_end,
     the_terminal_is_put_back_after_a_panic,
@@ -59,6 +60,22 @@ fn a_child_that_ignores_a_hang_up_is_killed(stage: &Stage) {
     let ended = live.end();
     assert_eq!(ended.outcome.exit, Some(Exit::Signal { number: 9, core: false }));
     assert_eq!(ended.outcome.end, End::HangUp);
+}
+
+fn a_child_that_ignores_a_hang_up_is_killed_though_a_signal_tells_of_it_too(stage: &Stage) {
+    let mut scene = stage.sh("trap '' HUP TERM; echo ready; while :; do sleep 0.05; done");
+    scene.policy().ending.grace = Duration::from_millis(200);
+    let mut owned = scene.play_owned();
+    owned.expect("ready");
+    let child = owned.files().child();
+    // The signal first, as it comes from a terminal that closes.
+    owned.signal(Signal::SIGHUP);
+    until_true("the signal is recorded", || {
+        owned.files().journal().holds(|body| matches!(body, Body::Signal { number: 1, .. }))
+    });
+    owned.hang_up();
+    assert_eq!(owned.await_death().end, End::HangUp);
+    until_true("the child is gone", || is_gone(child));
 }
 
 fn a_closed_terminal_ends_the_session_and_closes_the_journal(stage: &Stage) {

@@ -14,6 +14,7 @@ use crate::scene::Stage;
 
 scenarios![
     a_session_stops_and_goes_on_as_a_job,
+    what_a_child_shows_before_it_stops_is_shown_before_the_stop,
     a_stop_signal_stops_the_session_and_its_child,
     a_session_can_be_stopped_while_it_is_blocked,
     a_session_started_in_the_background_leaves_the_terminal_alone,
@@ -75,6 +76,23 @@ fn a_session_stops_and_goes_on_as_a_job(stage: &Stage) {
     let ended = finish(owned, 3);
     let text = ended.journal.text(audit_core::Stream::Tty);
     assert!(text.contains("got line 1\r\n") && text.contains("got line 2\r\n"));
+}
+
+fn what_a_child_shows_before_it_stops_is_shown_before_the_stop(stage: &Stage) {
+    // More than a terminal takes at once, as an editor that leaves its screen may write.
+    let farewell = "seq 1 4000; echo farewell; kill -STOP $$";
+    let reads = "echo ready; while :; do read -r line && echo \"got $line\" && exit 3; done";
+    let mut owned = stage.sh(&format!("trap '{farewell}' TSTP; {reads}")).play_under_bash();
+    owned.send(owned.command_line() + "\n");
+    owned.expect("ready");
+    until_true("the session has the terminal", || is_raw(&owned));
+    owned.send("\x1a");
+    owned.expect("farewell");
+    owned.expect("Stopped");
+    foreground(&mut owned, 1);
+    owned.send("hello\r");
+    owned.expect("got hello");
+    finish(owned, 3);
 }
 
 fn a_stop_signal_stops_the_session_and_its_child(stage: &Stage) {

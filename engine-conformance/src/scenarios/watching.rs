@@ -19,6 +19,7 @@ scenarios![
     a_link_that_crashes_does_not_take_the_session_with_it,
     workers_that_are_killed_do_not_take_the_session_with_them,
     a_link_that_drops_comes_back,
+    a_link_that_hangs_at_the_end_keeps_no_other_session_waiting,
     the_monitor_sees_everything_in_order,
 ];
 
@@ -160,6 +161,26 @@ fn a_link_that_drops_comes_back(stage: &Stage) {
     let ended = live.end();
     assert_eq!(ended.status(), 3);
     assert_eq!(ended.journal.count(told), 1, "a drop is told once");
+}
+
+fn a_link_that_hangs_at_the_end_keeps_no_other_session_waiting(stage: &Stage) {
+    let mut other = shows(stage).bare().play();
+    other.expect("ready");
+    let hanging = stage.sh("read -r line").play();
+    hanging.files().child();
+    Switch::LinkStalls.on(hanging.files().dir());
+    hanging.send("\r");
+    let files = hanging.files().clone();
+    until_true("the end is recorded", || files.journal().outcome().is_some());
+    for number in 0..20 {
+        other.send(format!("line{number}\r"));
+        other.expect(&format!("shows line{number}\r\n"));
+    }
+    assert!(!hanging.is_over(), "the other went on while this one was ending");
+    Switch::LinkStalls.off(files.dir());
+    hanging.end();
+    other.send("\x04");
+    other.end().check_screen();
 }
 
 fn the_monitor_sees_everything_in_order(stage: &Stage) {
