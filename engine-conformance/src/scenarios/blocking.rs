@@ -213,7 +213,7 @@ fn the_data_of_a_pipe_waits_for_the_decision(stage: &Stage) {
     let mut scene = stage.scene("wc", ["-c"]);
     scene.spec.pty = false;
     let (input, to_child) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).expect("a pipe");
-    let terminal = Terminal::new();
+    let mut terminal = Terminal::new();
     terminal.make_raw();
     let user = UserEnd {
         input: Some(input),
@@ -222,6 +222,7 @@ fn the_data_of_a_pipe_waits_for_the_decision(stage: &Stage) {
         stderr: Some(terminal.slave()),
         owns_process: false,
     };
+    terminal.give_away();
     let mut live = scene.play_with(user, terminal);
     let mut to_child = std::fs::File::from(to_child);
     to_child.write_all(&[b'x'; 1000]).expect("a pipe has room");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use audit_core::{Body, Exit, Stream};
+use audit_core::{Exit, Stream};
 
 use super::scenarios;
 use crate::live::{Live, check_equal, check_recorded, watch_for};
@@ -14,7 +14,6 @@ use crate::scene::Stage;
 scenarios![
     a_terminal_that_stops_reading_stops_the_child_and_costs_no_memory,
     a_terminal_that_does_not_read_when_the_child_ends_loses_nothing,
-    a_terminal_that_never_reads_again_is_given_up_and_that_is_said,
     an_interrupt_in_a_flood_acts_promptly,
     a_flood_in_one_session_leaves_the_others_alive,
     a_hundred_sessions_run_on_one_engine,
@@ -71,27 +70,6 @@ fn a_terminal_that_does_not_read_when_the_child_ends_loses_nothing(stage: &Stage
         check_equal(expected.as_bytes(), &ended.terminal.shown());
         ended.check_screen();
     }
-}
-
-fn a_terminal_that_never_reads_again_is_given_up_and_that_is_said(stage: &Stage) {
-    let mut scene = stage.sh("echo ready; read -r go; seq 1 6000");
-    scene.policy().ending.screen = Duration::from_millis(300);
-    let mut live = scene.play();
-    live.expect("ready");
-    live.stall();
-    live.send("go\r");
-    live.files().await_alarm("output.not-shown");
-    let files = live.files().clone();
-    until_true("the session is over", || files.journal().outcome().is_some());
-    live.go_on();
-    let ended = live.end();
-    assert!(
-        ended
-            .journal
-            .holds(|body| matches!(body, Body::Marker { name, .. } if name == "output.not-shown"))
-    );
-    let (shown, recorded) = (ended.terminal.shown(), ended.journal.stream(Stream::Tty));
-    assert!(recorded.starts_with(&shown) && recorded.len() > shown.len(), "it is recorded");
 }
 
 fn an_interrupt_in_a_flood_acts_promptly(stage: &Stage) {

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use audit_core::{Body, Exit, Stream, UserEnd};
 use nix::fcntl::OFlag;
 
 use super::scenarios;
-use crate::live::check_equal;
+use crate::live::{Live, check_equal, watch_for};
 use crate::patience::until_true;
 use crate::scene::Stage;
 use crate::terminal::Terminal;
@@ -23,6 +24,8 @@ scenarios![
     a_standard_output_may_be_a_process_substitution,
     a_session_without_a_controlling_terminal_works,
     a_reader_that_leaves_ends_the_writer,
+    a_reader_that_takes_nothing_any_more_is_given_up_in_the_end_and_that_is_said,
+    a_reader_that_is_slow_gets_everything_however_long_it_takes,
 ];
 
 /// A pipe nobody inherits: reader, writer.
@@ -187,4 +190,44 @@ fn a_reader_that_leaves_ends_the_writer(stage: &Stage) {
     drop(out);
     let ended = live.end();
     assert_eq!(ended.outcome.exit, Some(Exit::Signal { number: 13, core: false }));
+}
+
+/// A child that ends before its output is taken: what a pipe holds fits into the user's, into our
+/// hands and into the child's.
+fn leaves_more_than_a_pipe_holds(stage: &Stage, patience: Duration) -> (Live, File) {
+    let mut scene = stage.scene("head", ["-c", "100000", "/dev/zero"]);
+    scene.spec.pty = false;
+    scene.policy().ending.screen = patience;
+    let (out, output) = pipe();
+    let user = UserEnd { input: None, output, stdout: None, stderr: None, owns_process: false };
+    (scene.play_with(user, no_terminal()), out)
+}
+
+fn a_reader_that_takes_nothing_any_more_is_given_up_in_the_end_and_that_is_said(stage: &Stage) {
+    let (live, mut out) = leaves_more_than_a_pipe_holds(stage, Duration::from_millis(300));
+    live.files().await_alarm("output.not-shown");
+    let ended = live.end();
+    assert!(ended.journal.has_marker("output.not-shown"));
+    let mut shown = Vec::new();
+    out.read_to_end(&mut shown).expect("a pipe can be read");
+    assert!(
+        shown.len() < ended.journal.stream(Stream::Stdout).len(),
+        "it is recorded all the same"
+    );
+}
+
+fn a_reader_that_is_slow_gets_everything_however_long_it_takes(stage: &Stage) {
+    let patience = Duration::from_secs(3);
+    let (live, mut out) = leaves_more_than_a_pipe_holds(stage, patience);
+    let mut shown = 0;
+    let mut piece = [0; 20_000];
+    while shown < 100_000 {
+        // Each pause is far below the patience, all of them together are above it.
+        watch_for(patience / 5);
+        shown += out.read(&mut piece).expect("a pipe can be read");
+    }
+    let ended = live.end();
+    assert_eq!(ended.status(), 0);
+    assert_eq!(ended.journal.stream(Stream::Stdout).len(), 100_000);
+    assert!(!ended.journal.has_marker("output.not-shown"));
 }
