@@ -158,7 +158,7 @@ fn a_blocked_child_stands_still(stage: &Stage) {
 }
 
 /// Blocks the session by an order, checks that what writes `ticks` stands still until it is
-/// approved, and ends the session.
+/// approved, and ends it and the session.
 fn check_that_ticks_stand_still(live: &Live) {
     let ticks = || std::fs::read_to_string(live.files().dir().join("ticks")).unwrap_or_default();
     until_true("it ticks", || !ticks().is_empty());
@@ -170,12 +170,14 @@ fn check_that_ticks_stand_still(live: &Live) {
     assert_eq!(ticks(), before, "a stopped process does nothing");
     live.order(approve());
     until_true("the ticker goes on", || !ticks().is_empty() && ticks() != before);
+    std::fs::remove_file(live.files().dir().join("ticker")).expect("the ticker's file");
+    until_true("the ticker ends", || is_gone(ticker));
     live.order(Action::Terminate);
 }
 
-/// A shell function that counts up in the file `ticks`, its process id in the file `ticker`.
-const TICK: &str =
-    "tick() { sh -c 'echo $$ > ticker; i=0; while :; do i=$((i+1)); echo $i > ticks; done'; }; ";
+/// A shell function that counts up in the file `ticks`, its process id in the file `ticker`, for as
+/// long as that file exists.
+const TICK: &str = "tick() { sh -c 'echo $$ > ticker; i=0; while [ -e ticker ]; do i=$((i+1)); echo $i > ticks; done'; }; ";
 
 fn what_runs_in_the_background_stands_still_too(stage: &Stage) {
     let live = stage.sh(&format!("{TICK} set -m; tick & sleep 600")).play();
