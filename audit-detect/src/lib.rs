@@ -14,6 +14,7 @@
 mod detector;
 mod error;
 mod monitor;
+mod skim;
 mod tools;
 
 pub mod analyse;

@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aho_corasick::packed::{self, Searcher};
 use audit_core::{
     Finding, Moment, Monitor, MonitorError, PartError, Request, Ruling, Score, SessionSpec, Span,
     Stream, Verdict, Window,
@@ -15,12 +14,13 @@ use serde::{Deserialize, Serialize};
 use crate::detector::{Assessment, excerpt};
 use crate::link::{Link, LinkSettings, Question};
 use crate::model::Model;
-use crate::normalise::{End, Map, Mark, Normaliser, Signal, Sink};
+use crate::normalise::{End, Map, Mark, Normaliser, Rows, Signal, Sink};
 use crate::rules::RuleFolder;
 use crate::secrets::{RowScanner, has_anchor};
 use crate::segment::{Part, Segmenter, Typist};
 use crate::session::Chain;
 use crate::shell::Variables;
+use crate::skim::{Skim, fold, next_telling};
 use crate::{DetectError, Detector};
 
 /// Name of the monitor in a toolkit.
@@ -219,7 +219,9 @@ struct Eye {
     command: String,
     typed: VecDeque<String>,
     told: VecDeque<Span>,
+    /// Text in lower case: of a row, and of many.
     folded: Vec<u8>,
+    slab: Vec<u8>,
     score: f32,
     findings: Vec<Finding>,
     secrets: Vec<Span>,
@@ -307,8 +309,11 @@ impl Eye {
     fn look_for_secrets(&mut self, text: &[u8], map: Map<'_>, end: End) {
         let stream = self.stream.unwrap_or(Stream::Tty);
         let which = usize::from(stream == Stream::Stderr);
-        if !self.scanners[which].in_key() && !self.may_hold_secret(text) {
-            return;
+        if !self.scanners[which].in_key() {
+            fold(text, &mut self.folded);
+            if has_anchor(&self.folded, 0).is_none() {
+                return;
+            }
         }
         let mut found: Vec<(&'static str, Span)> = Vec::new();
         self.scanners[which].row(text, map, end, |family, start, stop| {
@@ -342,10 +347,10 @@ impl Eye {
         }
     }
 
-    fn may_hold_secret(&mut self, text: &[u8]) -> bool {
-        self.folded.clear();
-        self.folded.extend(text.iter().map(u8::to_ascii_lowercase));
-        has_anchor(&self.folded, 0).is_some()
+    /// Whether the next row is to be looked at whatever it holds.
+    fn awaits_row(&self, reads_commands: bool) -> bool {
+        self.scanners.iter().any(RowScanner::in_key)
+            || (reads_commands && self.segmenter.awaits_row())
     }
 
     fn look_for_command(&mut self, row: &str) {
@@ -375,7 +380,7 @@ impl Eye {
 
     /// A row that looks like output. It may be a command behind a prompt nobody knows.
     fn shown(&mut self, row: &str) {
-        if row.len() > 4096 || !telling(row.as_bytes()) {
+        if row.len() > 4096 || next_telling(row.as_bytes(), 0).is_none() {
             return;
         }
         let behind = ["$ ", "# ", "> ", "% ", "❯ "]
@@ -397,39 +402,6 @@ impl Eye {
     }
 }
 
-/// Whether a row holds one of the words one of which is in everything that rules for shown text
-/// are about.
-fn telling(row: &[u8]) -> bool {
-    const WORDS: [&str; 20] = [
-        "/dev/tcp/",
-        "/dev/udp/",
-        "mkfifo",
-        "mknod",
-        "nc ",
-        "ncat ",
-        "socat",
-        "| sh",
-        "|sh",
-        "| bash",
-        "|bash",
-        "base64",
-        "stratum",
-        "ocket",
-        "sockopen",
-        "rm -",
-        "HIST",
-        "curl ",
-        "169.254",
-        "() {",
-    ];
-    static SEARCH: OnceLock<Option<Searcher>> = OnceLock::new();
-    let search = SEARCH.get_or_init(|| packed::Config::new().builder().extend(WORDS).build());
-    match search {
-        Some(search) => search.find(row).is_some(),
-        None => WORDS.iter().any(|w| memchr::memmem::find(row, w.as_bytes()).is_some()),
-    }
-}
-
 impl Sink for Eye {
     fn row(&mut self, text: &[u8], map: Map<'_>, end: End) {
         if text.is_empty() && !self.scanners.iter().any(RowScanner::in_key) {
@@ -445,6 +417,24 @@ impl Sink for Eye {
                 Err(_) => self.look_for_command(&String::from_utf8_lossy(text)),
             }
         }
+    }
+
+    fn rows(&mut self, rows: Rows<'_>) {
+        let reads_commands = !self.alternate && self.stream != Some(Stream::Stderr);
+        let mut folded = std::mem::take(&mut self.slab);
+        fold(rows.text(), &mut folded);
+        let looks = self.segmenter.trusts_looks();
+        let mut skim = Skim::new(rows.text(), &folded, reads_commands, looks);
+        let mut at = 0;
+        // Quiet rows are passed over: they would be output with nothing in it.
+        while let Some(row) = rows.row_around(match self.awaits_row(reads_commands) {
+            true => at,
+            false => skim.next(at),
+        }) {
+            self.row(row.text, row.map, End::Newline);
+            at = row.next;
+        }
+        self.slab = folded;
     }
 
     fn alternate(&mut self, on: bool) {

@@ -75,6 +75,17 @@ impl Segmenter {
         self.heard
     }
 
+    /// Whether the next row counts whatever it looks like: it was typed on, marked, or may continue
+    /// a command. If not, only the look of a prompt makes it more than output.
+    pub fn awaits_row(&self) -> bool {
+        self.commanding || self.submitted || self.typed_at.is_some() || self.prompt.is_some()
+    }
+
+    /// Whether a row that nothing is known of may be a command by the look of its prompt.
+    pub fn trusts_looks(&self) -> bool {
+        !self.heard && !(self.marked && self.running)
+    }
+
     /// Classifies the next finished row of the main screen.
     pub fn row<'a>(&mut self, row: &'a str) -> Part<'a> {
         let prompt = self.prompt.take();

@@ -15,6 +15,8 @@ fn terminal() -> impl Strategy<Value = Vec<u8>> {
         4 => "[ -~]{0,12}".prop_map(String::into_bytes),
         2 => "(\r\n|\n|\r|\x08| \r|\t)".prop_map(String::into_bytes),
         3 => "\x1b\\[[0-9;?]{0,6}[@-~]".prop_map(String::into_bytes),
+        3 => "\x1b\\[(0|1;31|8|28|38;5;[0-3]|48;5;[0-3]|)m".prop_map(String::into_bytes),
+        1 => "\x1b\\[(K|0K|H|[1-9];[1-9]H)".prop_map(String::into_bytes),
         1 => "\x1b\\][0-9]{1,3};[ -~]{0,10}(\x07|\x1b\\\\)".prop_map(String::into_bytes),
         1 => "[あ-ん漢]{0,4}".prop_map(String::into_bytes),
         1 => proptest::collection::vec(any::<u8>(), 0..8),
@@ -91,6 +93,12 @@ proptest! {
         let at = at.min(bytes.len());
         let (whole, cut) = (rows(&[&bytes], columns), rows(&[&bytes[..at], &bytes[at..]], columns));
         prop_assert_eq!(whole.0, cut.0);
+    }
+
+    #[test]
+    fn rows_read_at_once_are_those_read_byte_by_byte(bytes in terminal(), columns in proptest::option::of(8u16..200)) {
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        prop_assert_eq!(rows(&[&bytes], columns).0, rows(&single, columns).0);
     }
 
     #[test]

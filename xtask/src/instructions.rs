@@ -97,12 +97,18 @@ fn build(top: &Path) -> anyhow::Result<PathBuf> {
     Ok(crate::target(top).join("release/instructions"))
 }
 
+/// The same `memcpy` on every machine: glibc else picks one by what the processor can, and what is
+/// counted here is a copy for the most part (`ld.so(8)`, `glibc.cpu.hwcaps`).
+const TUNABLES: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX,-AVX_Fast_Unaligned_Load,\
+                        -SSE4_1,-SSE4_2,-SSSE3,-ERMS,-FSRM,-Fast_Unaligned_Copy";
+
 /// Instructions of one run.
 fn count(program: &Path, case: &str, turns: u64) -> anyhow::Result<u64> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
         .args([case, &turns.to_string()])
+        .env("GLIBC_TUNABLES", TUNABLES)
         .output()
         .context("run valgrind; is it installed?")?;
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,10 +1,24 @@
 //! From offsets in normalised text to offsets in the raw stream.
 
+/// From here on text and raw stream go side by side, until the next cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// Offset in the text.
+    pub(super) text: usize,
+    /// Offset in the raw stream.
+    pub(super) raw: u64,
+}
+
 /// Where each byte of a row came from.
 #[derive(Clone, Copy, Debug)]
 pub enum Map<'a> {
-    /// The row is a stretch of the raw stream that starts here.
-    Linear(u64),
+    /// The row begins at `start` of a text with these cuts.
+    Cuts {
+        /// In order; the first is at the start of the text.
+        cuts: &'a [Cut],
+        /// Where in the text the row begins.
+        start: usize,
+    },
     /// One raw offset per byte of the row.
     Offsets(&'a [u64]),
 }
@@ -16,7 +30,11 @@ impl Map<'_> {
     /// If `at` is not in the row.
     pub fn raw(&self, at: usize) -> u64 {
         match self {
-            Self::Linear(start) => start + at as u64,
+            Self::Cuts { cuts, start } => {
+                let text = start + at;
+                let cut = cuts[cuts.partition_point(|cut| cut.text <= text) - 1];
+                cut.raw + (text - cut.text) as u64
+            }
             Self::Offsets(starts) => starts[at],
         }
     }
@@ -28,7 +46,7 @@ impl Map<'_> {
             return None;
         }
         match self {
-            Self::Linear(base) => Some((base + start as u64, base + end as u64)),
+            Self::Cuts { .. } => Some((self.raw(start), self.raw(end - 1) + 1)),
             Self::Offsets(starts) => {
                 let part = starts.get(start..end)?;
                 Some((*part.iter().min()?, part.iter().max()? + 1))

@@ -8,9 +8,12 @@
 
 mod map;
 mod row;
+mod slab;
 
-pub use map::Map;
+pub use map::{Cut, Map};
 use row::Row;
+use slab::Slab;
+pub use slab::{RowAt, Rows};
 
 /// A row longer than this is handed over in pieces.
 pub const ROW_LIMIT: usize = 16 << 10;
@@ -65,6 +68,10 @@ pub enum Signal {
 pub trait Sink {
     /// A row of text; `map` leads from offsets in `text` to offsets in the raw stream.
     fn row(&mut self, text: &[u8], map: Map<'_>, end: End);
+    /// Many finished rows at once; as if each came by [`Sink::row`] with [`End::Newline`].
+    fn rows(&mut self, rows: Rows<'_>) {
+        rows.each(self);
+    }
     /// A mark of shell integration, at `column` bytes in the present row.
     fn mark(&mut self, mark: Mark, column: usize);
     /// Something suspicious about how the text is shown.
@@ -94,6 +101,7 @@ pub struct Normaliser {
     sequence: Vec<u8>,
     osc: bool,
     row: Row,
+    slab: Slab,
     columns: Option<usize>,
     alternate: bool,
     conceal: bool,
@@ -120,6 +128,7 @@ impl Normaliser {
             sequence: Vec::new(),
             osc: false,
             row: Row::default(),
+            slab: Slab::default(),
             columns: columns.map(usize::from).filter(|c| *c >= 8),
             alternate: false,
             conceal: false,
@@ -162,9 +171,10 @@ impl Normaliser {
     /// Reads the next bytes. Finished rows go to `sink` at once; the unfinished one stays.
     pub fn feed(&mut self, bytes: &[u8], sink: &mut impl Sink) {
         let mut at = 0;
+        self.slab.begin(bytes.len());
         while at < bytes.len() {
-            if self.state == State::Ground && self.row.is_empty() && !self.wrap {
-                at += self.plain_rows(&bytes[at..], sink);
+            if self.begins_row() {
+                at = self.whole_rows(bytes, at, sink);
                 if at >= bytes.len() {
                     break;
                 }
@@ -172,12 +182,14 @@ impl Normaliser {
             if self.state == State::Ground {
                 let run = plain_run(&bytes[at..]);
                 if run > 0 {
+                    self.row.earn(run);
                     self.print(&bytes[at..at + run], sink);
                     self.offset += run as u64;
                     at += run;
                     continue;
                 }
             }
+            self.row.earn(1);
             self.byte(bytes[at], sink);
             self.offset += 1;
             at += 1;
@@ -192,25 +204,9 @@ impl Normaliser {
         }
     }
 
-    /// Rows that hold nothing but text and end in this chunk go through without a copy. Returns
-    /// how many bytes were read.
-    fn plain_rows(&mut self, bytes: &[u8], sink: &mut impl Sink) -> usize {
-        let mut at = 0;
-        loop {
-            let rest = &bytes[at..];
-            let run = plain_run(rest);
-            let length = match (rest.get(run), rest.get(run + 1)) {
-                (Some(b'\n'), _) => run + 1,
-                (Some(b'\r'), Some(b'\n')) => run + 2,
-                _ => return at,
-            };
-            if run > ROW_LIMIT || self.conceals() {
-                return at;
-            }
-            sink.row(&rest[..run], Map::Linear(self.offset), End::Newline);
-            self.offset += length as u64;
-            at += length;
-        }
+    /// Whether the next byte is the first of a row, with nothing going on.
+    fn begins_row(&self) -> bool {
+        self.state == State::Ground && self.row.is_empty() && !self.wrap && !self.conceals()
     }
 
     fn conceals(&self) -> bool {
@@ -352,7 +348,7 @@ impl Normaliser {
                 0 => self.row.erase(0),
                 _ => self.end_row(End::Break, sink),
             },
-            (None, b'C' | b'a') => self.row.forward(count),
+            (None, b'C' | b'a') => self.row.forward(count, self.columns),
             (None, b'D') => self.row.back(count),
             (None, b'G' | b'`') => self.row.go_to_column(count - 1, self.columns),
             (None, b'P') => self.row.delete(count),
@@ -395,10 +391,7 @@ impl Normaliser {
     }
 
     fn colours(&mut self, sequence: &[u8]) {
-        let mut parts = sequence.split(|b| matches!(b, b';' | b':')).map(digits);
-        if sequence.is_empty() {
-            (self.conceal, self.foreground, self.background) = (false, u16::MAX, u16::MAX);
-        }
+        let mut parts = Parameters(Some(sequence));
         while let Some(part) = parts.next() {
             match part {
                 0 => (self.conceal, self.foreground, self.background) = (false, u16::MAX, u16::MAX),
@@ -480,6 +473,31 @@ fn plain_run(bytes: &[u8]) -> usize {
         at += 32;
     }
     at + bytes[at..].iter().position(|b| special(*b)).unwrap_or(bytes.len() - at)
+}
+
+/// The numbers of a control sequence; one that is left out is 0.
+struct Parameters<'a>(Option<&'a [u8]>);
+
+impl Iterator for Parameters<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let bytes = self.0.take()?;
+        let mut number = 0u32;
+        for (at, byte) in bytes.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => {
+                    number = number.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
+                }
+                b';' | b':' => {
+                    self.0 = Some(&bytes[at + 1..]);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        Some(number)
+    }
 }
 
 fn digits(part: &[u8]) -> u32 {

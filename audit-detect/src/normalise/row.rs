@@ -10,18 +10,55 @@ struct Cell {
 
 /// The row the cursor is in, as cells. It is not cut at the width of the terminal: what wraps
 /// stays in one row.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Row {
     cells: Vec<Cell>,
     cursor: usize,
     text: Vec<u8>,
     starts: Vec<u64>,
+    /// How many cells may be touched that no byte of text stands for.
+    credit: usize,
 }
 
 /// The cursor does not go beyond this column.
 const WIDEST: usize = super::ROW_LIMIT;
+/// A move of the cursor where the width of the terminal is not known goes no further than this.
+const FARTHEST: usize = 512;
+/// Cells a byte read is worth: what moves of the cursor and erasures may cost at most, so that no
+/// output costs much more than other output of its length.
+const WORTH: usize = 8;
+/// What may be saved up, so that honest editing of a long line is never cut short.
+const SAVINGS: usize = 64 << 10;
+
+impl Default for Row {
+    fn default() -> Self {
+        let (cells, text, starts) = Default::default();
+        Self { cells, cursor: 0, text, starts, credit: SAVINGS }
+    }
+}
 
 impl Row {
+    /// So many bytes are read.
+    pub(super) fn earn(&mut self, bytes: usize) {
+        self.credit = (self.credit + bytes * WORTH).min(SAVINGS);
+    }
+
+    /// How many of so many cells may be touched.
+    fn spend(&mut self, cells: usize) -> usize {
+        let granted = cells.min(self.credit);
+        self.credit -= granted;
+        granted
+    }
+
+    fn affords(&mut self, cells: usize) -> bool {
+        cells <= self.credit && self.spend(cells) == cells
+    }
+
+    /// What moving all cells from `start` on costs: a copy, many at a time.
+    fn affords_move(&mut self, start: usize) -> bool {
+        self.affords((self.cells.len() - start) / 4 + 1)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.cells.is_empty() && self.cursor == 0
     }
@@ -35,7 +72,10 @@ impl Row {
     }
 
     /// Bytes of text before the cursor.
-    pub(super) fn cursor_bytes(&self) -> usize {
+    pub(super) fn cursor_bytes(&mut self) -> usize {
+        if !self.affords(self.cursor.min(self.cells.len()) / 4) {
+            return self.cursor;
+        }
         self.cells.iter().take(self.cursor).map(|c| usize::from(c.len)).sum()
     }
 
@@ -73,8 +113,10 @@ impl Row {
     }
 
     fn pad(&mut self, from: u64) {
-        while self.cells.len() < self.cursor {
-            self.cells.push(Cell { bytes: [b' ', 0, 0, 0], len: 1, from });
+        if self.cells.len() < self.cursor {
+            let blanks = self.spend(self.cursor - self.cells.len());
+            self.cursor = self.cells.len() + blanks;
+            self.cells.resize(self.cursor, Cell { bytes: [b' ', 0, 0, 0], len: 1, from });
         }
     }
 
@@ -82,8 +124,13 @@ impl Row {
         self.cursor = self.cursor.saturating_sub(count);
     }
 
-    pub(super) fn forward(&mut self, count: usize) {
-        self.cursor = (self.cursor + count).min(WIDEST);
+    /// To the right, as far as the present line of the screen goes.
+    pub(super) fn forward(&mut self, count: usize, columns: Option<usize>) {
+        let last = match columns {
+            Some(columns) => self.cursor - self.cursor % columns + columns - 1,
+            None => self.cursor + FARTHEST,
+        };
+        self.cursor = (self.cursor + count).min(last).min(WIDEST);
     }
 
     /// To the start of the present line of the screen.
@@ -93,7 +140,7 @@ impl Row {
 
     pub(super) fn go_to_column(&mut self, column: usize, columns: Option<usize>) {
         self.carriage_return(columns);
-        self.forward(column);
+        self.forward(column, columns);
     }
 
     /// Up `count` lines, if this row began there.
@@ -119,11 +166,12 @@ impl Row {
     pub(super) fn erase(&mut self, part: u32) {
         match part {
             0 => self.cells.truncate(self.cursor),
-            1 => {
+            1 if self.affords(self.cells.len().min(self.cursor + 1)) => {
                 for cell in self.cells.iter_mut().take(self.cursor + 1) {
                     (cell.bytes[0], cell.len) = (b' ', 1);
                 }
             }
+            1 => {}
             _ => self.cells.clear(),
         }
     }
@@ -131,11 +179,17 @@ impl Row {
     pub(super) fn delete(&mut self, count: usize) {
         let start = self.cursor.min(self.cells.len());
         let end = (start + count).min(self.cells.len());
-        self.cells.drain(start..end);
+        if self.affords_move(end) {
+            self.cells.drain(start..end);
+        }
     }
 
     pub(super) fn insert_blanks(&mut self, count: usize) {
-        if self.cursor < self.cells.len() && self.cells.len() + count <= WIDEST {
+        if self.cursor < self.cells.len()
+            && self.cells.len() + count <= WIDEST
+            && self.affords_move(self.cursor)
+            && self.affords(count)
+        {
             let blank = Cell { bytes: [b' ', 0, 0, 0], len: 1, from: self.cells[self.cursor].from };
             let at = self.cursor;
             self.cells.splice(at..at, std::iter::repeat_n(blank, count));
@@ -143,6 +197,10 @@ impl Row {
     }
 
     pub(super) fn blank(&mut self, count: usize) {
+        let count = count.min(self.cells.len().saturating_sub(self.cursor));
+        if !self.affords(count) {
+            return;
+        }
         for cell in self.cells.iter_mut().skip(self.cursor).take(count) {
             (cell.bytes[0], cell.len) = (b' ', 1);
         }

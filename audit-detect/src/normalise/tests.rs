@@ -105,3 +105,50 @@ fn a_row_longer_than_the_limit_comes_in_overlapping_pieces() {
     assert_eq!(seen.0.len(), 3);
     assert_eq!(seen.0[0].1, End::Break);
 }
+
+/// How many bytes of rows come out of `raw`, repeated to half a megabyte, for each byte of it.
+fn swelling(raw: &str, columns: Option<u16>) -> usize {
+    let raw = raw.repeat((512 << 10) / raw.len());
+    let out: usize = rows(&raw, columns).0.iter().map(|(text, _)| text.len()).sum();
+    out / raw.len()
+}
+
+#[test]
+fn no_output_swells_by_what_the_cursor_jumps() {
+    for columns in [None, Some(80), Some(1000)] {
+        for raw in
+            ["\x1b[16383Cx\n", "\x1b[999Gx\n", "x\x1b[16000@y\r\n", "\x1b[500C\x1b[500Cx\r\n"]
+        {
+            let by = swelling(raw, columns);
+            assert!(by <= 16, "{raw:?} at {columns:?}: {by} bytes for each byte");
+        }
+    }
+}
+
+#[test]
+fn a_prompt_at_the_right_edge_leaves_the_left_one_whole() {
+    let raw = "~ $ \x1b[60C12:00:00\x1b[68Dls -la\r\n";
+    assert!(text(raw).starts_with("~ $ ls -la"), "{:?}", text(raw));
+}
+
+#[test]
+fn coloured_rows_are_read_at_once_as_one_by_one() {
+    let raw = "one \x1b[1;31mtwo\x1b[0m three\x1b[K\r\n\x1b[38;5;9m\x1b[48;5;9mhidden\x1b[m seen\n\
+               \x1b[12;4Hat a place\r\nover\rwritten\r\nlast\n";
+    let mut slow = Rows::default();
+    let mut normaliser = Normaliser::new(None);
+    for byte in raw.as_bytes() {
+        normaliser.feed(&[*byte], &mut slow);
+    }
+    let fast = rows(raw, None);
+    assert_eq!(fast.0, slow.0);
+    assert_eq!(fast.2, slow.2);
+    assert_eq!(fast.2, [Signal::Hidden(6)]);
+}
+
+#[test]
+fn a_row_too_long_for_one_piece_stands_among_short_ones() {
+    let raw = format!("short\n{}\r\nshort\n", "x".repeat(ROW_LIMIT + 10));
+    let ends: Vec<End> = rows(&raw, None).0.iter().map(|(_, end)| *end).collect();
+    assert_eq!(ends, [End::Newline, End::Break, End::Newline, End::Newline]);
+}
