@@ -83,7 +83,7 @@ impl Segmenter {
 
     /// Whether a row that nothing is known of may be a command by the look of its prompt.
     pub fn trusts_looks(&self) -> bool {
-        !self.heard && !(self.marked && self.running)
+        !(self.heard || self.marked && self.running)
     }
 
     /// Classifies the next finished row of the main screen.
