@@ -35,8 +35,11 @@ fn main() -> ExitCode {
         // A worker of an engine, before anything is read or opened.
         return engine_multiproc::worker_main(&run::toolkit(), args);
     }
-    let cli = Cli::try_parse().unwrap_or_else(|error| error.exit());
-    match carry_out(cli) {
+    let done = match Cli::try_parse() {
+        Ok(cli) => carry_out(cli),
+        Err(error) => args::answer(&error),
+    };
+    match done {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             let (status, line) = failure::report(&error);

@@ -39,6 +39,13 @@ pub enum Event {
     UserHungUp,
     /// The user's end of an output stream is gone (`EPIPE`, `EIO`).
     PortClosed(Port),
+    /// What is pending at this port cannot be written where the user wants it: a full disk, say.
+    PortFailed {
+        /// Which port.
+        port: Port,
+        /// Why, in the system's words.
+        reason: String,
+    },
     /// The child wrote bytes.
     Output {
         /// To which of its streams.

@@ -45,6 +45,8 @@ pub enum End {
     TimedOut,
     /// The journal could not be written and the policy is `closed`.
     JournalFailed,
+    /// The child ended, and something it wrote could not be written where the user wanted it.
+    OutputFailed,
     /// The command could not be started.
     SpawnFailed {
         /// `errno(3)` of the failed step.
@@ -65,6 +67,7 @@ impl End {
             Self::Terminated => "terminated",
             Self::TimedOut => "timed_out",
             Self::JournalFailed => "journal_failed",
+            Self::OutputFailed => "output_failed",
             Self::SpawnFailed { .. } => "spawn_failed",
         }
     }
@@ -82,6 +85,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Exit status when output could not be written where the user wanted it (`EX_CANTCREAT` of
+    /// `sysexits.h`).
+    pub const OUTPUT_FAILED: i32 = 73;
     /// Exit status of a journal failure under the `closed` policy (`EX_IOERR` of `sysexits.h`).
     pub const JOURNAL_FAILED: i32 = 74;
     /// Exit status of a session that a block ended.
@@ -90,6 +96,7 @@ impl Outcome {
     /// The exit status `auditty run` reports for this outcome.
     pub fn status(&self) -> i32 {
         match &self.end {
+            End::OutputFailed => Self::OUTPUT_FAILED,
             End::JournalFailed => Self::JOURNAL_FAILED,
             End::Rejected | End::Expired => Self::BLOCKED,
             // ENOENT and ENOTDIR: not found; anything else: found, yet not executable.

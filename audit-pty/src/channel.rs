@@ -39,6 +39,8 @@ pub enum Write {
     WouldBlock,
     /// Nobody reads any more.
     Closed,
+    /// The bytes have no place there, as on a full disk; with the `errno(3)`.
+    Failed(i32),
 }
 
 /// Which way bytes flow through a channel.
@@ -145,7 +147,18 @@ impl Channel {
             Ok(0) => Write::WouldBlock,
             Ok(count) => Write::Wrote(count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Write::WouldBlock,
-            Err(_) => Write::Closed,
+            Err(error) if self.is_gone(&error) => Write::Closed,
+            Err(error) => Write::Failed(error.raw_os_error().unwrap_or(libc::EIO)),
+        }
+    }
+
+    /// Whether a write failed because nobody is at the other end. From a terminal `EIO` says that
+    /// it was hung up; from a file, that the disk is broken.
+    fn is_gone(&self, error: &io::Error) -> bool {
+        match error.raw_os_error() {
+            Some(libc::EPIPE | libc::ECONNRESET) => true,
+            Some(libc::EIO) => self.terminal,
+            _ => false,
         }
     }
 }

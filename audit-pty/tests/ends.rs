@@ -96,6 +96,17 @@ fn a_full_pipe_of_the_users_does_not_make_us_wait() {
 }
 
 #[test]
+fn a_full_disk_is_not_a_reader_that_left() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let user = UserEnd { stdout: Some(full.into()), ..user() };
+    let (mut ends, _) = start(&shell("cat"), true, user);
+    let port = Port::User(Stream::Stdout);
+    assert_eq!(ends.write(port, b"x"), Write::Failed(libc::ENOSPC));
+    assert!(ends.fd(Side::To(port)).is_none());
+    assert_eq!(ends.write(port, b"x"), Write::Closed);
+}
+
+#[test]
 fn files_and_null_are_always_ready_and_keep_their_shared_offset() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("input");

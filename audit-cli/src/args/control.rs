@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Args)]
 pub(crate) struct CtlArgs {
     /// Which session: an id or a unique prefix. Not needed when exactly one is running.
-    #[arg(long, value_name = "S")]
+    #[arg(long, global = true, value_name = "S")]
     pub(crate) session: Option<String>,
     /// What is ordered.
     #[command(subcommand)]

@@ -4,6 +4,7 @@ mod bench;
 mod control;
 mod detect;
 mod reading;
+mod refusal;
 mod run;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) use reading::{
     ExportArgs, ExportFormat, ImportArgs, ImportFormat, LsArgs, RecoverArgs, ReplayArgs,
     SearchArgs, ShowArgs, StateFilter, StreamChoice, VerifyArgs,
 };
+pub(crate) use refusal::answer;
 pub(crate) use run::RunArgs;
 
 /// Records and guards terminal sessions.

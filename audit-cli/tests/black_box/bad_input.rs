@@ -39,6 +39,11 @@ fn a_wrong_word_is_answered_with_the_nearest_right_one() {
         (&["recover", "no-such-session"], 1, &["no-such-session"]),
         (&["import", "no-such-file", "--format", "asciicast"], 1, &["no-such-file"]),
         (&["ctl", "status"], 1, &["no session"]),
+        (&["run", "--engin", "poll", "--", "true"], 2, &["'--engine'", "auditty run --help"]),
+        (&["run", "--session-id", "7", "--", "true"], 2, &["--session-id", "UUID"]),
+        (&["bench", "--size", "1B"], 2, &["--size", "64KiB to 1GiB"]),
+        (&["show"], 2, &["<SESSION>"]),
+        (&["ls", "--color", "red"], 2, &["auto, always, never"]),
     ];
     for (args, status, parts) in cases {
         let (ended, shown) = refused(sandbox.command(*args));

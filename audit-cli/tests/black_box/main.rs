@@ -19,6 +19,7 @@ mod tamper;
 #[path = "../common/terminal.rs"]
 mod terminal;
 mod transparency;
+mod undelivered;
 mod workers;
 
 /// One test for each engine, of a function that takes the engine's name.

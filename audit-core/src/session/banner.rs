@@ -22,6 +22,7 @@ pub(super) enum Message<'a> {
     JournalFailedOpen { reason: &'a str },
     JournalCut { reason: &'a str },
     JournalRecovered { bytes: u64 },
+    OutputFailed { stream: &'a str, reason: &'a str },
     TimedOut,
     Terminated,
 }
@@ -114,6 +115,9 @@ fn english(message: Message<'_>) -> String {
         Message::JournalRecovered { bytes } => {
             format!("the journal is written again; {bytes} bytes are missing from it.")
         }
+        Message::OutputFailed { stream, reason } => {
+            format!("{stream} cannot be written ({}); output is lost.", sanitise(reason))
+        }
         Message::TimedOut => "the session has reached its time limit and ends.".into(),
         Message::Terminated => "the session was ended by an operator.".into(),
     }
@@ -160,6 +164,9 @@ fn japanese(message: Message<'_>) -> String {
         Message::JournalRecovered { bytes } => {
             format!("記録を再開しました。{bytes} バイトが欠落しています。")
         }
+        Message::OutputFailed { stream, reason } => {
+            format!("{stream} に書き込めません（{}）。出力が失われました。", sanitise(reason))
+        }
         Message::TimedOut => "セッションの制限時間に達したため終了します。".into(),
         Message::Terminated => "管理者がセッションを終了しました。".into(),
     }
@@ -196,6 +203,9 @@ fn chinese(message: Message<'_>) -> String {
         }
         Message::JournalRecovered { bytes } => {
             format!("审计日志已恢复写入，缺失 {bytes} 字节。")
+        }
+        Message::OutputFailed { stream, reason } => {
+            format!("无法写入 {stream}（{}），输出已丢失。", sanitise(reason))
         }
         Message::TimedOut => "会话已达到时间上限，即将结束。".into(),
         Message::Terminated => "会话已被管理员结束。".into(),

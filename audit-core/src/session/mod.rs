@@ -11,7 +11,7 @@
 //! ```
 //!
 //! One file a concern: [`credit`] and [`recording`] for the journal, [`egress`] for what waits to
-//! be written, [`flow`] for bytes, [`watch`] for the monitor, [`blocking`] and [`orders`] for
+//! be written, [`flow`] for bytes, [`undelivered`] for those that find no place, [`watch`] for the monitor, [`blocking`] and [`orders`] for
 //! decisions, [`ending`] for the end.
 
 mod banner;
@@ -22,6 +22,7 @@ mod ending;
 mod flow;
 mod orders;
 mod recording;
+mod undelivered;
 mod watch;
 
 use std::collections::VecDeque;
@@ -101,6 +102,8 @@ pub struct SessionCore {
     child: Child,
     hung_up: bool,
     suspended: bool,
+    /// Whether something the child wrote could not be written where the user wants it.
+    undelivered: bool,
     /// Whether the line discipline is being sampled.
     sampling: bool,
     /// The state that was published last.
@@ -143,6 +146,7 @@ impl SessionCore {
             child: Child::Starting,
             hung_up: false,
             suspended: false,
+            undelivered: false,
             sampling: false,
             told: State::Running,
             end: None,
@@ -191,6 +195,7 @@ impl SessionCore {
             Event::UserClosed => self.user_closed(),
             Event::UserHungUp => self.user_hung_up(),
             Event::PortClosed(port) => self.port_closed(port),
+            Event::PortFailed { port, reason } => self.port_failed(port, &reason),
             Event::OutputClosed(stream) => {
                 self.open_outputs[usize::from(stream.number())] = false;
             }
@@ -343,6 +348,7 @@ impl SessionCore {
             self.close_input_due = false;
             self.effects.push_back(Effect::CloseInput);
         }
+        self.remember_undelivered();
         self.advance_end();
         if matches!(self.phase, Phase::Closed) {
             return;

@@ -13,6 +13,7 @@ use audit_core::{
     SessionCore, State, Stream,
 };
 use bytes::{Bytes, BytesMut};
+use nix::errno::Errno;
 
 use crate::channel::{Read, Write};
 use crate::ends::Ends;
@@ -297,6 +298,10 @@ impl<L: Lanes> Driver<L> {
                     Write::Wrote(len) => self.core.written(port, len, self.now()),
                     Write::WouldBlock => self.full[port.index()] = true,
                     Write::Closed => self.core.handle(Event::PortClosed(port), self.now()),
+                    Write::Failed(errno) => {
+                        let reason = Errno::from_raw(errno).desc().to_owned();
+                        self.core.handle(Event::PortFailed { port, reason }, self.now());
+                    }
                 }
             }
         }

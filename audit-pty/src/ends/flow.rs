@@ -36,13 +36,17 @@ impl Ends {
         read
     }
 
-    /// One write to a port. After [`Write::Closed`] the port is gone.
+    /// One write to a port. After [`Write::Closed`] and [`Write::Failed`] the port is gone. A child
+    /// that takes no more input is gone for whatever reason.
     pub fn write(&mut self, port: Port, bytes: &[u8]) -> Write {
         let Some(sink) = self.sink(port) else { return Write::Closed };
-        let written = sink.write(bytes);
+        let written = match sink.write(bytes) {
+            Write::Failed(_) if port == Port::Child => Write::Closed,
+            written => written,
+        };
         match written {
             Write::Wrote(count) if port == Port::Child => self.last_byte = bytes[count - 1],
-            Write::Closed => self.close_sink(port),
+            Write::Closed | Write::Failed(_) => self.close_sink(port),
             Write::Wrote(_) | Write::WouldBlock => {}
         }
         written
@@ -89,7 +93,7 @@ impl Ends {
                 _ => match self.write(Port::Child, &[character]) {
                     Write::Wrote(_) => self.ends_due -= 1,
                     Write::WouldBlock => return,
-                    Write::Closed => self.ends_due = 0,
+                    Write::Closed | Write::Failed(_) => self.ends_due = 0,
                 },
             }
         }

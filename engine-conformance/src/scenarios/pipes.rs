@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use audit_core::{Body, Exit, Stream, UserEnd};
+use audit_core::{Body, End, Exit, Outcome, Stream, UserEnd};
 use nix::fcntl::OFlag;
 
 use super::scenarios;
@@ -26,6 +26,8 @@ scenarios![
     a_reader_that_leaves_ends_the_writer,
     a_reader_that_takes_nothing_any_more_is_given_up_in_the_end_and_that_is_said,
     a_reader_that_is_slow_gets_everything_however_long_it_takes,
+    output_that_finds_no_room_is_told_and_marked_and_ends_with_a_status,
+    a_writer_whose_disk_is_full_finds_its_pipe_broken,
 ];
 
 /// A pipe nobody inherits: reader, writer.
@@ -230,4 +232,53 @@ fn a_reader_that_is_slow_gets_everything_however_long_it_takes(stage: &Stage) {
     assert_eq!(ended.status(), 0);
     assert_eq!(ended.journal.stream(Stream::Stdout).len(), 100_000);
     assert!(!ended.journal.has_marker("output.not-shown"));
+}
+
+/// A disk without room.
+fn full() -> OwnedFd {
+    File::options().write(true).open("/dev/full").expect("the kernel has one").into()
+}
+
+fn output_that_finds_no_room_is_told_and_marked_and_ends_with_a_status(stage: &Stage) {
+    let mut scene = stage.sh("echo hi");
+    scene.spec.pty = false;
+    let (err, stderr) = pipe();
+    let user = UserEnd {
+        input: None,
+        output: full(),
+        stdout: None,
+        stderr: Some(stderr),
+        owns_process: false,
+    };
+    let live = scene.play_with(user, no_terminal());
+    let err = collect(err);
+    let ended = live.end();
+    assert_eq!(ended.outcome.exit, Some(Exit::Code(0)), "the child had written all it had");
+    assert_eq!(ended.outcome.end, End::OutputFailed);
+    assert_eq!(ended.status(), Outcome::OUTPUT_FAILED);
+    let told = String::from_utf8(err.join().expect("read")).expect("text");
+    assert!(told.contains("stdout") && told.lines().count() == 1, "{told:?}");
+    assert_eq!(ended.journal.text(Stream::Stdout), "hi\n");
+    let is_mark = |body: &Body| matches!(body, Body::Marker { name, text } if name == "output.failed" && text.contains("3 "));
+    assert!(ended.journal.holds(is_mark));
+}
+
+fn a_writer_whose_disk_is_full_finds_its_pipe_broken(stage: &Stage) {
+    let scene = stage.sh("yes; test $? = 141 && echo broken >&2; exit 5");
+    let mut terminal = Terminal::new();
+    terminal.make_raw();
+    let user = UserEnd {
+        input: Some(terminal.slave()),
+        output: terminal.slave(),
+        stdout: Some(full()),
+        stderr: None,
+        owns_process: false,
+    };
+    terminal.give_away();
+    let mut live = scene.play_with(user, terminal);
+    live.expect("stdout");
+    live.expect("broken");
+    let ended = live.end();
+    assert_eq!(ended.outcome.exit, Some(Exit::Code(5)));
+    assert_eq!(ended.status(), Outcome::OUTPUT_FAILED);
 }
