@@ -45,7 +45,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = format!("{}: {}", self.place, self.what);
         if let Some(nearest) = &self.nearest {
-            line += &format!(", did you mean `{nearest}`?");
+            line += &format!(" (did you mean `{nearest}`?)");
         }
         if let Some(allowed) = &self.allowed {
             line += &format!("; allowed: {allowed}");

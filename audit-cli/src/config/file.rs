@@ -15,9 +15,15 @@ use super::layer::{Entry, Layer, Place};
 /// # Errors
 /// It cannot be read, is not TOML, holds an unknown section or key, or a value its key refuses.
 pub(crate) fn read(path: &Path) -> Result<Layer, ConfigError> {
-    let text = fs::read_to_string(path)
-        .map_err(|e| ConfigError::new(Place::File(path.to_owned()), reason(&e)))?;
-    parse(path, &text)
+    let bytes =
+        fs::read(path).map_err(|e| ConfigError::new(Place::File(path.to_owned()), reason(&e)))?;
+    let text = std::str::from_utf8(&bytes).map_err(|e| {
+        let (good, bad) = bytes.split_at(e.valid_up_to());
+        let place = Place::Line(path.to_owned(), line_of(good, good.len()));
+        let first = bad.first().copied().unwrap_or_default();
+        ConfigError::new(place, format!("byte {first:#04x} is not UTF-8")).allowing("UTF-8 text")
+    })?;
+    parse(path, text)
 }
 
 /// Checks `text`, which stands in `path`.
@@ -25,7 +31,7 @@ pub(crate) fn read(path: &Path) -> Result<Layer, ConfigError> {
 /// # Errors
 /// As [`read`].
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Layer, ConfigError> {
-    let at = |offset: usize| Place::Line(path.to_owned(), line_of(text, offset));
+    let at = |offset: usize| Place::Line(path.to_owned(), line_of(text.as_bytes(), offset));
     let document = DeTable::parse(text).map_err(|e| {
         ConfigError::new(at(e.span().map_or(0, |s| s.start)), e.message().replace('\n', ", "))
     })?;
@@ -59,11 +65,12 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Layer, ConfigError> {
 pub(crate) fn checked(key: &'static Key, value: Value, place: Place) -> Result<Entry, ConfigError> {
     match key.kind.check(&value) {
         Ok(()) => Ok(Entry { key, value, place }),
-        Err(hint) => {
+        Err(reason) => {
             let shown = super::show::toml_text(&value);
-            let comma = if hint.is_empty() { "" } else { ", " };
-            let what = format!("{} = {shown} is not accepted{comma}{hint}", key.path());
-            Err(ConfigError::new(place, what).allowing(key.kind.allowed()))
+            let colon = if reason.is_empty() { "" } else { ": " };
+            let what = format!("{} = {shown} is not accepted{colon}{reason}", key.path());
+            let error = ConfigError::new(place, what).allowing(key.kind.allowed());
+            Err(error.suggesting(value.as_str().unwrap_or_default(), key.kind.words()))
         }
     }
 }
@@ -115,7 +122,7 @@ fn reason(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
-fn line_of(text: &str, offset: usize) -> usize {
-    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+fn line_of(text: &[u8], offset: usize) -> usize {
+    let before = text.get(..offset).unwrap_or(text);
     before.iter().filter(|b| **b == b'\n').count() + 1
 }

@@ -94,7 +94,7 @@ pub(crate) const KEYS: &[Key] = &[
         "session_timeout",
         Kind::Span(0, YEAR),
         "3600",
-        "A session lasts no longer than this; 0 is for ever.",
+        "A session lasts no longer than this and is then hung up; off is for ever.",
     ),
     key(
         "audit",
@@ -228,8 +228,8 @@ pub(crate) const KEYS: &[Key] = &[
         "blocking",
         "hold_output",
         Kind::Span(0, 60_000),
-        "0",
-        "Show output only when judged, or after this time; 0 shows it at once.",
+        "\"off\"",
+        "Show output only when judged, or after this time; off shows it at once.",
     ),
     Key {
         section: "logging",

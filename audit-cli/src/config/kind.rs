@@ -5,8 +5,7 @@ use std::time::Duration;
 use figment::value::Value;
 use regex::Regex;
 
-use super::error::nearest;
-use super::units::{Scalar, Size, Span, text_of_size, text_of_span};
+use super::units::{OFF, Scalar, Size, Span, text_of_size, text_of_span};
 
 /// What values a key accepts.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +16,7 @@ pub(crate) enum Kind {
     Count(u64, u64),
     /// A number in `0.0..=1.0`.
     Fraction,
-    /// A duration of at least and at most so many milliseconds.
+    /// A duration of at least and at most so many milliseconds; `off` is none, where none is allowed.
     Span(u64, u64),
     /// A size of at least and at most so many bytes.
     Size(u64, u64),
@@ -66,7 +65,7 @@ impl Kind {
                     && pair.iter().all(|n| whole(n).is_some_and(|n| (low..=high).contains(&n)))
             }),
         };
-        if good { Ok(()) } else { Err(self.hint(value)) }
+        if good { Ok(()) } else { Err(String::new()) }
     }
 
     /// What is allowed, in a few words.
@@ -76,7 +75,8 @@ impl Kind {
             Self::Count(low, high) => format!("a whole number from {low} to {high}"),
             Self::Fraction => "a number from 0.0 to 1.0".to_owned(),
             Self::Span(low, high) => format!(
-                "seconds as a number, or text such as \"500ms\" or \"30m\", from {} to {}",
+                "{}seconds as a number, or text such as \"500ms\" or \"30m\", from {} to {}",
+                if low == 0 { format!("\"{OFF}\", ") } else { String::new() },
                 text_of_span(millis(low)),
                 text_of_span(millis(high))
             ),
@@ -99,10 +99,10 @@ impl Kind {
         matches!(self, Self::Word(_) | Self::Url(_) | Self::Path)
     }
 
-    fn hint(self, value: &Value) -> String {
-        let Self::Word(words) = self else { return String::new() };
-        let near = value.as_str().and_then(|w| nearest(w, names(words)));
-        near.map(|n| format!("did you mean \"{n}\"?")).unwrap_or_default()
+    /// The words it accepts, if it accepts words.
+    pub(crate) fn words(self) -> impl Iterator<Item = &'static str> {
+        let words = if let Self::Word(words) = self { words } else { &[] };
+        names(words)
     }
 }
 

@@ -289,9 +289,51 @@ mod tests {
     #[test]
     fn a_timeout_of_zero_is_none() {
         let mut fixture = Fixture::new();
-        fixture.around.variables.insert("AUDITTY_AUDIT__SESSION_TIMEOUT".into(), "0".into());
-        let config = fixture.load(None).unwrap().config;
-        let policy = config.policy(false, audit_core::Language::English);
-        assert_eq!(policy.ending.session_timeout, None);
+        for none in ["0", "off", "\"off\""] {
+            fixture.around.variables.insert("AUDITTY_AUDIT__SESSION_TIMEOUT".into(), none.into());
+            let config = fixture.load(None).unwrap().config;
+            let policy = config.policy(false, audit_core::Language::English);
+            assert_eq!(policy.ending.session_timeout, None, "{none}");
+        }
+    }
+
+    #[test]
+    fn output_is_held_for_a_while_or_not_at_all() {
+        for (text, millis) in [("\"off\"", 0), ("0", 0), ("\"50ms\"", 50), ("2", 2000)] {
+            let fixture = Fixture::new();
+            fixture.write("system.toml", &format!("[blocking]\nhold_output = {text}\n"));
+            let policy =
+                fixture.load(None).unwrap().config.policy(false, audit_core::Language::English);
+            let expected = std::time::Duration::from_millis(millis);
+            assert_eq!(policy.blocking.hold_output, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_that_must_be_is_not_off() {
+        let fixture = Fixture::new();
+        fixture.write("system.toml", "[journal]\nflush_interval = \"off\"\n");
+        let error = fixture.load(None).unwrap_err().to_string();
+        assert!(error.contains("system.toml:2: journal.flush_interval"), "{error}");
+        assert!(!error.contains("\"off\","), "{error}");
+    }
+
+    #[test]
+    fn text_in_another_encoding_is_told_with_its_line() {
+        let fixture = Fixture::new();
+        let path = fixture.dir.path().join("system.toml");
+        fs::write(&path, b"# caf\xc3\xa9\n[audit]\nlanguage = \"caf\xe9\"\n").unwrap();
+        let error = fixture.load(None).unwrap_err().to_string();
+        let place = path.display();
+        assert_eq!(error, format!("{place}:3: byte 0xe9 is not UTF-8; allowed: UTF-8 text"));
+    }
+
+    #[test]
+    fn a_misspelt_word_is_answered_with_the_nearest() {
+        let fixture = Fixture::new();
+        fixture.write("system.toml", "[audit]\nimplementation = \"hybird\"\n");
+        let error = fixture.load(None).unwrap_err().to_string();
+        let wanted = "is not accepted (did you mean `hybrid`?); allowed: hybrid, async";
+        assert!(error.contains(wanted), "{error}");
     }
 }

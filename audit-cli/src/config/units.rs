@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// A duration: a number of seconds, or text such as `"500ms"`, `"2s"`, `"30m"`, `"12h"`, `"7d"`.
+/// A duration: a number of seconds, or text such as `"500ms"`, `"2s"`, `"30m"`, `"12h"`, `"7d"`;
+/// `"off"` is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Scalar")]
 pub(crate) struct Span(pub(crate) Duration);
@@ -13,6 +14,9 @@ pub(crate) struct Span(pub(crate) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Scalar")]
 pub(crate) struct Size(pub(crate) u64);
+
+/// The word for no duration at all.
+pub(crate) const OFF: &str = "off";
 
 /// What a configuration file may hold where a duration or a size is expected.
 #[derive(Debug, Deserialize)]
@@ -30,6 +34,7 @@ impl TryFrom<Scalar> for Span {
     fn try_from(value: Scalar) -> Result<Self, String> {
         match value {
             Scalar::Number(seconds) => seconds_of(seconds).map(Self),
+            Scalar::Text(text) if text == OFF => Some(Self(Duration::ZERO)),
             Scalar::Text(text) => parse_span(&text).map(Self),
         }
         .ok_or_else(|| "not a duration".to_owned())
