@@ -1,6 +1,15 @@
-//! Text for people: nothing that a terminal would obey, times they can read.
+//! Text for people: nothing that a terminal would obey, no secrets, times they can read.
 
+use audit_core::CommandSpec;
 use jiff::Timestamp;
+
+/// Program and arguments in one line, for whoever is not shown the journal: secrets in it are
+/// replaced by the name of their family.
+pub(crate) fn command_line(command: &CommandSpec) -> String {
+    let words = std::iter::once(&command.program).chain(&command.args);
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    sanitised(&audit_detect::secrets::redact(&words.join(" ")))
+}
 
 /// `text` with every control character shown as `\xNN`, so that what a session held cannot act on
 /// the terminal it is printed to.

@@ -40,6 +40,8 @@ pub enum News {
         block: BlockId,
         /// What is asked.
         approval: Approval,
+        /// What blocked it; `None` when an operator did.
+        verdict: Option<Verdict>,
     },
     /// A block was decided.
     Decided {
@@ -47,6 +49,11 @@ pub enum News {
         block: BlockId,
         /// How.
         decision: Decision,
+    },
+    /// An operator ended the session.
+    Terminated {
+        /// Who.
+        by: Identity,
     },
     /// A verdict worth telling that did not block.
     Verdict(Verdict),

@@ -142,10 +142,6 @@ fn describe(status: &Value) -> String {
     let text = |name: &str| match status.get(name) {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text::sanitised(text)),
-        Some(Value::Array(words)) => {
-            let words = words.iter().filter_map(Value::as_str).map(text::sanitised);
-            Some(words.collect::<Vec<_>>().join(" "))
-        }
         Some(other) => Some(other.to_string()),
     };
     let mut lines = String::new();

@@ -69,7 +69,10 @@ impl Snapshot {
         match &notice.news {
             News::Opened { pid } => self.pid = Some(*pid),
             News::State(state) => self.state = *state,
-            News::Blocked { block, approval } => {
+            News::Blocked { block, approval, verdict } => {
+                if verdict.is_some() {
+                    self.verdict.clone_from(verdict);
+                }
                 let left = approval.deadline.since(notice.at);
                 let now = Instant::now();
                 self.block = Some(Block {
@@ -89,8 +92,6 @@ impl Snapshot {
 
     /// It as JSON.
     pub(super) fn to_json(&self) -> Value {
-        let command = &self.spec.command;
-        let words = std::iter::once(&command.program).chain(&command.args);
         let block = self.block.as_ref().map(|block| {
             json!({
                 "block": block.id,
@@ -107,7 +108,7 @@ impl Snapshot {
             "engine": self.spec.engine,
             "pty": self.spec.pty,
             "opened": text::rfc3339(self.spec.opened_unix_millis),
-            "command": words.map(|w| w.to_string_lossy()).collect::<Vec<_>>(),
+            "command": text::command_line(&self.spec.command),
             "pid": self.pid,
             "block": block,
             "score": self.verdict.as_ref().map(|v| v.score),

@@ -102,7 +102,9 @@ impl AuditLog {
         status: &str,
         reason: &str,
     ) -> Result<(), String> {
-        self.write(Level::Critical, event::failed_verification(session, status, reason))
+        let (user, host) = (crate::run::user(), crate::run::host().unwrap_or_default());
+        let place = (&user, host.as_str());
+        self.write(Level::Critical, event::failed_verification(place, session, status, reason))
     }
 
     fn write(&mut self, level: Level, fields: Map<String, Value>) -> Result<(), String> {

@@ -23,6 +23,7 @@ use crate::stream::Port;
 pub(super) struct Block {
     pub(super) id: BlockId,
     approval: Approval,
+    verdict: Option<Verdict>,
     /// Record that must be durable before anything is shown of the block.
     record: u64,
     announced: bool,
@@ -95,8 +96,8 @@ impl SessionCore {
             digest.update(finding.rule.as_bytes());
             digest.update(finding.excerpt.as_bytes());
         }
-        if let Some(verdict) = verdict {
-            self.record(Body::Verdict(verdict));
+        if let Some(verdict) = &verdict {
+            self.record(Body::Verdict(verdict.clone()));
         }
         self.blocks += 1;
         let id = BlockId(self.blocks);
@@ -116,8 +117,14 @@ impl SessionCore {
             }
         }
         let record = self.record_durably(Body::Blocked { block: id, approval: approval.clone() });
-        self.phase =
-            Phase::Blocked(Block { id, approval, record, announced: false, refused: false });
+        self.phase = Phase::Blocked(Block {
+            id,
+            approval,
+            verdict,
+            record,
+            announced: false,
+            refused: false,
+        });
         self.announce_block();
     }
 
@@ -129,9 +136,10 @@ impl SessionCore {
         }
         block.announced = true;
         let (id, approval) = (block.id, block.approval.clone());
+        let verdict = block.verdict.take();
         let wait = approval.deadline.since(self.now).max(Duration::from_secs(1));
         self.tell(Message::Blocked { block: id, reason: &approval.subject, wait });
-        self.publish(News::Blocked { block: id, approval });
+        self.publish(News::Blocked { block: id, approval, verdict });
     }
 
     /// Carries out the decision of a block.

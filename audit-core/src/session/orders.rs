@@ -6,6 +6,7 @@ use crate::control::{Action, Command, News};
 use crate::identity::Identity;
 use crate::ids::BlockId;
 use crate::policy::SelfApproval;
+use crate::record::Body;
 
 impl SessionCore {
     pub(super) fn order(&mut self, command: Command) {
@@ -18,7 +19,7 @@ impl SessionCore {
             Action::Reject { block, comment } => {
                 self.order_decision(block, Answer::Reject, by, comment)
             }
-            Action::Terminate => self.order_end(),
+            Action::Terminate => self.order_end(by),
             Action::Resize(winsize) if self.pty => {
                 self.resized(winsize);
                 Ok(())
@@ -53,7 +54,7 @@ impl SessionCore {
         if let Some(wanted) = wanted.filter(|wanted| *wanted != block.id) {
             return Err(format!("block {wanted} is not open; block {} is", block.id));
         }
-        let own = by == self.user || (by.uid.is_some() && by.uid == self.user.uid);
+        let own = self.is_user(&by);
         if own
             && answer == Answer::Approve
             && self.policy.blocking.self_approval == SelfApproval::Never
@@ -64,9 +65,21 @@ impl SessionCore {
         Ok(())
     }
 
-    fn order_end(&mut self) -> Result<(), String> {
+    /// Whether it is the session's own user who orders.
+    fn is_user(&self, by: &Identity) -> bool {
+        *by == self.user || (by.uid.is_some() && by.uid == self.user.uid)
+    }
+
+    fn order_end(&mut self, by: Identity) -> Result<(), String> {
         match &self.phase {
             Phase::Running | Phase::Blocked(_) => {
+                let who = super::banner::sanitise(&by.name);
+                let own = if self.is_user(&by) { ", the session's own user" } else { "" };
+                self.record(Body::Marker {
+                    name: "session.terminated".into(),
+                    text: format!("ordered by {who}{own}"),
+                });
+                self.publish(News::Terminated { by });
                 self.tell(super::Message::Terminated);
                 self.terminate(End::Terminated);
                 Ok(())
