@@ -8,6 +8,7 @@ mod chance;
 mod crash;
 mod fidelity;
 mod full_disk;
+#[path = "../common/processes.rs"]
 mod processes;
 mod programs;
 mod quick_exits;

@@ -1,7 +1,5 @@
 //! One long evening of secrets in a shell, and every place where one could have been left.
 
-use std::time::Duration;
-
 use crate::on_every_engine;
 use crate::sandbox::{Sandbox, files};
 use crate::terminal::Terminal;
@@ -20,11 +18,11 @@ const AHEAD: &str = "typed-@head";
 const FORMATS: [&str; 7] =
     ["raw", "asciicast-v2", "asciicast-v3", "ttyrec", "script", "jsonl", "text"];
 
-/// Types `text` once a prompt is there. A person is slower than the program that turns the echo
-/// off behind its prompt.
+/// Types `text` once a prompt is there and what is typed is hidden: readline shows it itself, and
+/// some programs turn the echo off behind their prompt.
 fn answer(terminal: &mut Terminal, prompt: &str, text: &str) {
     terminal.expect(prompt);
-    std::thread::sleep(Duration::from_millis(400));
+    terminal.await_hidden();
     terminal.type_in(text);
 }
 
@@ -32,13 +30,14 @@ fn no_secret_of_a_long_session_is_anywhere(engine: &str) {
     let sandbox = Sandbox::new();
     let args = ["run", "--engine", engine, "--", "bash", "--norc", "--noprofile", "-i"];
     let mut command = sandbox.command(args);
-    command.env("PS1", "ready> ");
+    // A terminal that readline does not decorate: a prompt is the first thing in its row.
+    command.env("PS1", "ready> ").env("TERM", "dumb");
     let mut terminal = Terminal::start(command);
     let ask = |terminal: &mut Terminal, line: &str| answer(terminal, "ready> ", line);
 
     ask(&mut terminal, "python3 -c 'import getpass; getpass.getpass(\"Login: \")'\r");
     let (first, second) = LOGIN.split_at(4);
-    answer(&mut terminal, "Login: ", &format!("{first}xyz\x7f\x7f\x7f{second}\r"));
+    answer(&mut terminal, "\nLogin: ", &format!("{first}xyz\x7f\x7f\x7f{second}\r"));
 
     ask(&mut terminal, "ssh-keygen -q -t ed25519 -f key\r");
     answer(&mut terminal, "passphrase", &format!("{KEY}\r"));
@@ -47,15 +46,15 @@ fn no_secret_of_a_long_session_is_anywhere(engine: &str) {
     answer(&mut terminal, "again", &format!("{KEY}\r"));
 
     ask(&mut terminal, "read -s -n4 -p 'PIN: ' pin; echo; [ ${#pin} = 4 ] && echo four\r");
-    answer(&mut terminal, "PIN: ", PIN);
+    answer(&mut terminal, "\nPIN: ", PIN);
     terminal.expect("four\r\n");
 
     ask(&mut terminal, "read -s -p 'Password: ' gone\r");
-    answer(&mut terminal, "Password: ", &format!("{HALF}\x03"));
+    answer(&mut terminal, "\nPassword: ", &format!("{HALF}\x03"));
 
     // Typed while a program runs that reads nothing, before anybody asks.
     ask(&mut terminal, "sleep 1; read -s -p 'Password: ' ahead; echo \"<${#ahead}>\"\r");
-    std::thread::sleep(Duration::from_millis(300));
+    terminal.await_plain();
     terminal.type_in(&format!("{AHEAD}\r"));
     terminal.expect(&format!("<{}>", AHEAD.len()));
 

@@ -2,22 +2,27 @@
 
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 
-use crate::sandbox::{PATIENCE, wait};
+use crate::processes;
+use crate::sandbox::{PATIENCE, until, wait};
 
 /// A program in a terminal of 24 rows and 80 columns, leading a session of its own.
 pub(crate) struct Terminal {
@@ -31,6 +36,8 @@ pub(crate) struct Terminal {
     /// While set, nothing is read.
     stalled: Arc<AtomicBool>,
     reading: JoinHandle<()>,
+    /// How many bytes were shown so far, whether or not they were looked at.
+    shown: Arc<AtomicUsize>,
     seen: Vec<u8>,
     /// Up to where [`Terminal::expect`] has looked.
     looked: usize,
@@ -65,11 +72,13 @@ impl Terminal {
         let (sender, output) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stalled = Arc::new(AtomicBool::new(false));
-        let (stopped, paused) = (Arc::clone(&stop), Arc::clone(&stalled));
-        let reading = std::thread::spawn(move || read(reader, &sender, &stopped, &paused));
+        let shown = Arc::new(AtomicUsize::new(0));
+        let (stopped, paused, count) =
+            (Arc::clone(&stop), Arc::clone(&stalled), Arc::clone(&shown));
+        let reading = std::thread::spawn(move || read(reader, &sender, &stopped, &paused, &count));
         let master = File::from(master);
         let (seen, looked) = (Vec::new(), 0);
-        Self { master, slave, child, output, stop, stalled, reading, seen, looked, before }
+        Self { master, slave, child, output, stop, stalled, reading, shown, seen, looked, before }
     }
 
     /// Types `text`.
@@ -117,6 +126,40 @@ impl Terminal {
     /// Everything shown so far.
     pub(crate) fn shown(&self) -> String {
         String::from_utf8_lossy(&self.seen).into_owned()
+    }
+
+    /// How many bytes were shown so far.
+    pub(crate) fn shown_len(&self) -> usize {
+        self.shown.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the terminal inside, which the session's command has, hides what is typed.
+    pub(crate) fn await_hidden(&self) {
+        self.await_inside("hides what is typed", |flags| !flags.contains(LocalFlags::ECHO));
+    }
+
+    /// Waits until the terminal inside edits lines and shows what is typed, as a command finds it
+    /// that a shell has started.
+    pub(crate) fn await_plain(&self) {
+        let plain = LocalFlags::ECHO | LocalFlags::ICANON;
+        self.await_inside("is plain", |flags| flags.contains(plain));
+    }
+
+    fn await_inside(&self, what: &str, holds: impl Fn(LocalFlags) -> bool) {
+        let ours = nix::unistd::ttyname(&self.slave).unwrap();
+        let is_inner = |path: &PathBuf| path.starts_with("/dev/pts") && *path != ours;
+        until(&format!("the terminal inside {what}"), || {
+            // The one of the session's command, which is started last.
+            let below = processes::below(self.pid().as_raw()).into_iter().rev();
+            let inner = below.filter_map(processes::input).find(is_inner);
+            // Opened by somebody who leads a session, it would become his without this flag.
+            let open = |path| {
+                let flags = OFlag::O_NOCTTY.bits();
+                OpenOptions::new().read(true).custom_flags(flags).open(path).ok()
+            };
+            let modes = inner.and_then(open).and_then(|file| tcgetattr(file).ok());
+            modes.is_some_and(|modes| holds(modes.local_flags))
+        });
     }
 
     /// The terminal's modes, as `stty -g` would tell them.
@@ -177,11 +220,17 @@ impl Terminal {
 }
 
 fn modes_of(terminal: &OwnedFd) -> String {
-    format!("{:?}", nix::sys::termios::tcgetattr(terminal).unwrap())
+    format!("{:?}", tcgetattr(terminal).unwrap())
 }
 
 /// Passes on what `terminal` shows until nobody is there to show anything, or `stop` is set.
-fn read(mut terminal: File, sender: &Sender<Vec<u8>>, stop: &AtomicBool, stalled: &AtomicBool) {
+fn read(
+    mut terminal: File,
+    sender: &Sender<Vec<u8>>,
+    stop: &AtomicBool,
+    stalled: &AtomicBool,
+    shown: &AtomicUsize,
+) {
     let mut buffer = [0; 4096];
     while !stop.load(Ordering::Relaxed) {
         if stalled.load(Ordering::Relaxed) {
@@ -193,7 +242,9 @@ fn read(mut terminal: File, sender: &Sender<Vec<u8>>, stop: &AtomicBool, stalled
             continue;
         }
         match terminal.read(&mut buffer) {
-            Ok(count @ 1..) if sender.send(buffer[..count].to_vec()).is_ok() => {}
+            Ok(count @ 1..) if sender.send(buffer[..count].to_vec()).is_ok() => {
+                shown.fetch_add(count, Ordering::Relaxed);
+            }
             // EIO says that nobody holds the other end any more.
             _ => return,
         }

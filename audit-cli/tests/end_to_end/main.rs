@@ -7,6 +7,8 @@ mod control;
 mod exit_status;
 mod pages;
 mod pipes;
+#[path = "../common/processes.rs"]
+mod processes;
 mod reading;
 mod replay;
 #[path = "../common/sandbox.rs"]

@@ -38,8 +38,7 @@ fn check(script: &str, prompt: &str) {
     let script = format!("{script}; echo received; read plain; echo \"plain is $plain\"");
     let mut terminal = Terminal::start(sandbox.command(["run", "--", "bash", "-c", &script]));
     terminal.expect(prompt);
-    // A person is slower than the program that turns the echo off.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.await_hidden();
     terminal.type_in(&format!("{SECRET}\r"));
     terminal.expect("received");
     terminal.type_in("harmless-words\r");
@@ -83,7 +82,7 @@ fn a_password_typed_again_after_a_wrong_one() {
     ]));
     for _ in 0..2 {
         terminal.expect("Password: ");
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        terminal.await_hidden();
         terminal.type_in(&format!("{SECRET}\r"));
     }
     terminal.expect("done");
@@ -118,11 +117,11 @@ fn a_password_with_backspaces_and_one_given_up() {
                   read -s -p 'Again, password: ' secret; echo done";
     let mut terminal = Terminal::start(sandbox.command(["run", "--", "bash", "-c", script]));
     terminal.expect("Password: ");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.await_hidden();
     terminal.type_in(&format!("{SECRET}\u{3}"));
     terminal.expect("interrupted");
     terminal.expect("password: ");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.await_hidden();
     terminal.type_in(&format!("{SECRET}\u{7f}\u{7f}\u{7f}ery\r"));
     terminal.expect("done");
     assert_eq!(terminal.finish().0, 0);
@@ -140,13 +139,14 @@ fn a_line_edited_after_a_secret_is_recorded_key_by_key() {
         "read -s -p 'Password: ' secret; echo; read -e -p 'name: ' name; echo \"hi $name\"";
     let mut terminal = Terminal::start(sandbox.command(["run", "--", "bash", "-c", script]));
     terminal.expect("Password: ");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.await_hidden();
     terminal.type_in(&format!("{SECRET}\r"));
     terminal.expect("name: ");
-    for key in ["a", "d", "x", "\u{7f}", "a", "\r"] {
+    for (key, echo) in [("a", "a"), ("d", "d"), ("x", "x"), ("\u{7f}", "\u{8}"), ("a", "a")] {
         terminal.type_in(key);
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        terminal.expect(echo);
     }
+    terminal.type_in("\r");
     terminal.expect("hi ada");
     assert_eq!(terminal.finish().0, 0);
     let id = sandbox.sessions().remove(0);

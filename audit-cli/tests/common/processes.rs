@@ -1,6 +1,9 @@
 //! What `/proc` says about processes that a test started.
 
+#![allow(dead_code, reason = "each test target uses a part of it")]
+
 use std::fs;
+use std::path::PathBuf;
 
 /// Every process below `pid`, itself not among them. A process that left the tree, because its
 /// parent died, is found by [`holding`].
@@ -47,6 +50,11 @@ pub(crate) fn state(pid: i32) -> Option<char> {
 pub(crate) fn command_line(pid: i32) -> String {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&line).replace('\0', " ")
+}
+
+/// What its standard input is.
+pub(crate) fn input(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/fd/0")).ok()
 }
 
 /// Whether it runs the program at this path.
