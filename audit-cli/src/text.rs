@@ -1,6 +1,6 @@
 //! Text for people: nothing that a terminal would obey, no secrets, times they can read.
 
-use audit_core::CommandSpec;
+use audit_core::{CommandSpec, Score};
 use jiff::Timestamp;
 
 /// Program and arguments in one line, for whoever is not shown the journal: secrets in it are
@@ -9,6 +9,11 @@ pub(crate) fn command_line(command: &CommandSpec) -> String {
     let words = std::iter::once(&command.program).chain(&command.args);
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     sanitised(&audit_detect::secrets::redact(&words.join(" ")))
+}
+
+/// A score with as many digits as it means something.
+pub(crate) fn score(score: Score) -> f64 {
+    (f64::from(score.value()) * 1000.0).round() / 1000.0
 }
 
 /// `text` with every control character shown as `\xNN`, so that what a session held cannot act on

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use audit_core::{BlockId, News, Notice, Outcome, SessionId, SessionSpec, State, Verdict};
+use audit_core::{BlockId, News, Notice, Outcome, Score, SessionId, SessionSpec, State, Verdict};
 use serde_json::{Value, json};
 
 use crate::text;
@@ -15,7 +15,8 @@ pub(super) struct Snapshot {
     state: State,
     pid: Option<i32>,
     block: Option<Block>,
-    verdict: Option<Verdict>,
+    /// The highest score found so far.
+    score: Option<Score>,
     alarm: Option<String>,
     outcome: Option<Outcome>,
 }
@@ -38,7 +39,7 @@ impl Snapshot {
             state: State::Running,
             pid: None,
             block: None,
-            verdict: None,
+            score: None,
             alarm: None,
             outcome: None,
         }
@@ -70,9 +71,7 @@ impl Snapshot {
             News::Opened { pid } => self.pid = Some(*pid),
             News::State(state) => self.state = *state,
             News::Blocked { block, approval, verdict } => {
-                if verdict.is_some() {
-                    self.verdict.clone_from(verdict);
-                }
+                self.weigh(verdict.as_ref());
                 let left = approval.deadline.since(notice.at);
                 let now = Instant::now();
                 self.block = Some(Block {
@@ -83,10 +82,18 @@ impl Snapshot {
                 });
             }
             News::Decided { .. } => self.block = None,
-            News::Verdict(verdict) => self.verdict = Some(verdict.clone()),
+            News::Verdict(verdict) => self.weigh(Some(verdict)),
             News::Alarm { name, text } => self.alarm = Some(format!("{name}: {text}")),
             News::Finished(outcome) => self.outcome = Some(outcome.clone()),
             _ => {}
+        }
+    }
+
+    fn weigh(&mut self, verdict: Option<&Verdict>) {
+        if let Some(verdict) = verdict
+            && self.score.is_none_or(|highest| verdict.score > highest)
+        {
+            self.score = Some(verdict.score);
         }
     }
 
@@ -111,7 +118,7 @@ impl Snapshot {
             "command": text::command_line(&self.spec.command),
             "pid": self.pid,
             "block": block,
-            "score": self.verdict.as_ref().map(|v| v.score),
+            "score": self.score.map(text::score),
             "alarm": self.alarm,
             "outcome": self.outcome,
         })

@@ -101,7 +101,7 @@ pub(super) fn of_notice(
         }
         News::Verdict(verdict) => {
             event.verdict(verdict);
-            let message = format!("threat found, not blocked: score {}", verdict.score.value());
+            let message = format!("threat found, not blocked: score {}", text::score(verdict.score));
             event.class(&Class::intrusion("threat-found", &["info"]), message);
             Level::Info
         }
@@ -181,7 +181,7 @@ impl Event {
     }
 
     fn verdict(&mut self, verdict: &Verdict) {
-        self.set("auditty.score", f64::from(verdict.score.value()));
+        self.set("auditty.score", text::score(verdict.score));
         // Excerpts are terminal data and stay in the journal.
         let rules: Vec<_> = verdict.findings.iter().map(|f| f.rule.clone()).collect();
         let techniques: Vec<_> =

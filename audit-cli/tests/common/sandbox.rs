@@ -110,6 +110,13 @@ impl Sandbox {
         ran.lines().iter().map(|line| field(line, "session")).collect()
     }
 
+    /// The first line of the audit log about `action`, if there is one.
+    pub(crate) fn logged(&self, action: &str) -> Option<serde_json::Value> {
+        let log = fs::read_to_string(self.path("audit.log")).unwrap_or_default();
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
+        lines.find(|line: &serde_json::Value| line["event.action"] == action)
+    }
+
     /// The directory of a session.
     pub(crate) fn session_dir(&self, id: &str) -> PathBuf {
         let found = files(&self.path("journal"))

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::sandbox::{Ran, Sandbox, until};
+use crate::sandbox::{Ran, Sandbox, field, until};
 use crate::terminal::Terminal;
 
 /// A session in a terminal that echoes lines until it is ended.
@@ -152,6 +152,48 @@ fn a_terminated_session_ends() {
     ok(sandbox.run(["ctl", "terminate"]));
     let (code, _) = terminal.finish();
     assert_eq!(code, 129, "the hang-up ends the shell");
+    let me = user();
+    let logged = sandbox.logged("session-terminated").unwrap();
+    assert_eq!(logged["auditty.terminated.by"], me.as_str());
+    let id = sandbox.sessions().remove(0);
+    let lines = sandbox.run(["export", &id, "--format", "jsonl"]).text();
+    let order = format!("ordered by {me}, the session's own user");
+    assert!(lines.contains("session.terminated") && lines.contains(&order), "{lines}");
+}
+
+/// The name of the user who runs the tests.
+fn user() -> String {
+    let uid = nix::unistd::Uid::effective();
+    nix::unistd::User::from_uid(uid).unwrap().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+#[test]
+fn the_session_may_be_named_before_or_behind_the_order() {
+    let sandbox = Sandbox::new();
+    let mut terminal = session(&sandbox);
+    let id = field(&sandbox.run(["ctl", "status", "--json"]).text(), "session");
+    for args in [["ctl", "--session", &id, "status"], ["ctl", "status", "--session", &id]] {
+        let ran = sandbox.run(args);
+        assert!(ran.status == 0 && ran.text().contains(&id), "{args:?}: {ran:?}");
+    }
+    terminal.type_in("\u{4}");
+    assert_eq!(terminal.finish().0, 0);
+}
+
+#[test]
+fn a_secret_in_the_command_line_stays_in_the_journal() {
+    let sandbox = Sandbox::new();
+    let script = "echo up; read x # mysql -u root -pSuperSecret123 shop";
+    let mut terminal = Terminal::start(sandbox.command(["run", "--", "sh", "-c", script]));
+    terminal.expect("up");
+    until("its socket is there", || socket(&sandbox).is_some());
+    let told = [sandbox.run(["ctl", "status"]).text(), status(&sandbox).to_string()];
+    for told in told.iter().chain([&std::fs::read_to_string(sandbox.path("audit.log")).unwrap()]) {
+        assert!(told.contains("mysql -u root -p["), "{told}");
+        assert!(!told.contains("SuperSecret123"), "{told}");
+    }
+    terminal.type_in("\r");
+    assert_eq!(terminal.finish().0, 0);
 }
 
 #[test]

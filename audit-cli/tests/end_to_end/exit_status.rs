@@ -110,6 +110,11 @@ fn a_resize_reaches_the_command_and_the_journal() {
     let id = sandbox.sessions().remove(0);
     let cast = sandbox.run(["export", &id, "--format", "asciicast-v3"]).text();
     assert_eq!(cast.matches("\"111x33\"").count(), 1, "{cast}");
+    let logged = sandbox.logged("session-resized").unwrap();
+    assert_eq!(
+        (&logged["auditty.terminal.rows"], &logged["auditty.terminal.columns"]),
+        (&33.into(), &111.into())
+    );
 }
 
 #[test]

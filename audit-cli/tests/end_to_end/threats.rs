@@ -32,6 +32,11 @@ fn a_threat_blocks_until_it_is_approved() {
         terminal.type_in(&format!("{THREAT}\r"));
         terminal.expect("session blocked");
         until("it is blocked", || status(&sandbox)["state"] == "blocked");
+        assert!(status(&sandbox)["score"].as_f64() > Some(0.7), "{}", status(&sandbox));
+        let blocked = sandbox.logged("session-blocked").unwrap();
+        assert_eq!(blocked["auditty.score"], status(&sandbox)["score"], "{engine}");
+        assert!(blocked["rule.name"][0].is_string(), "{engine}: {blocked}");
+        assert!(blocked["threat.technique.id"].to_string().contains("T1059"), "{blocked}");
         let ran = sandbox.run(["ctl", "approve"]);
         assert_eq!(ran.status, 0, "{engine}: {ran:?}");
         until("it runs again", || status(&sandbox)["state"] == "running");
@@ -50,9 +55,10 @@ fn a_threat_blocks_until_it_is_approved() {
 
 #[test]
 fn a_threshold_of_one_or_no_blocking_lets_it_pass() {
-    for (name, value) in [
-        ("AUDITTY_BLOCKING__ENABLE_EMERGENCY_BLOCK", "false"),
-        ("AUDITTY_DETECT__ENABLED", "false"),
+    for (name, value, is_judged) in [
+        ("AUDITTY_AI__THREAT_THRESHOLD", "1.0", true),
+        ("AUDITTY_BLOCKING__ENABLE_EMERGENCY_BLOCK", "false", true),
+        ("AUDITTY_DETECT__ENABLED", "false", false),
     ] {
         let sandbox = Sandbox::new();
         let mut command =
@@ -61,10 +67,22 @@ fn a_threshold_of_one_or_no_blocking_lets_it_pass() {
         let mut terminal = Terminal::start(command);
         terminal.type_in(&format!("{THREAT}\r"));
         terminal.expect("got: bash");
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        if is_judged {
+            until("it is judged", || sandbox.logged("threat-found").is_some());
+            let found = sandbox.logged("threat-found").unwrap();
+            assert!(found["auditty.score"].as_f64() > Some(0.7), "{name}: {found}");
+            assert_eq!(status(&sandbox)["score"], found["auditty.score"], "{name}");
+        }
         assert_eq!(status(&sandbox)["state"], "running", "{name}");
         terminal.type_in("\r");
         assert_eq!(terminal.finish().0, 0, "{name}");
+        let id = sandbox.sessions().remove(0);
+        let shown = sandbox.run(["show", "--json", &id]).text();
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(shown["blocks"], Value::Array(vec![]), "{name}: {shown}");
+        let verdicts = shown["verdicts"].as_array().unwrap();
+        assert_eq!(verdicts.is_empty(), !is_judged, "{name}: {shown}");
+        assert_eq!(sandbox.logged("session-blocked"), None, "{name}");
     }
 }
 

@@ -327,6 +327,15 @@ fn an_operator_ends_a_session(stage: &Stage) {
     let ended = live.end();
     assert_eq!(ended.outcome.end, End::Terminated);
     assert!(ended.terminal.text().contains("hung up"), "the child had its chance");
+    let is_mark = |body: &Body| {
+        matches!(body, Body::Marker { name, text }
+            if name == "session.terminated" && text == "ordered by operator")
+    };
+    assert!(ended.journal.holds(is_mark), "{}", ended.journal.summary());
+    ended.files.await_news("who ended it", |news| match news {
+        News::Terminated { by } if by.name == "operator" => Some(()),
+        _ => None,
+    });
     ended.check_screen();
 }
 

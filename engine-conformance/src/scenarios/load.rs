@@ -1,6 +1,6 @@
 //! Much at once: floods, terminals that do not read, many sessions.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use audit_core::{Exit, Stream};
 
@@ -72,14 +72,19 @@ fn a_terminal_that_does_not_read_when_the_child_ends_loses_nothing(stage: &Stage
     }
 }
 
+/// What a flood shows in a fifth of a second where it is fastest. An engine that puts reading before
+/// typing goes beyond it, however slow the machine is.
+const PROMPTLY: usize = 32 << 20;
+
 fn an_interrupt_in_a_flood_acts_promptly(stage: &Stage) {
     let live = stage.scene("yes", ["a flood of lines that does not end by itself"]).bare().play();
     until_true("the flood runs", || live.shown_len() > 1 << 20);
-    let typed = Instant::now();
+    let before = live.shown_len();
     live.send("\x03");
     let ended = live.end();
     assert_eq!(ended.outcome.exit, Some(Exit::Signal { number: 2, core: false }));
-    assert!(typed.elapsed() < Duration::from_secs(30), "it took {:?}", typed.elapsed());
+    let after = ended.terminal.shown().len() - before;
+    assert!(after < PROMPTLY, "{after} bytes were shown behind the interrupt");
     ended.check_screen();
 }
 
