@@ -1,17 +1,53 @@
 //! `auditty bench` from the outside.
 #![allow(missing_docs)]
 
+#[path = "common/processes.rs"]
+mod processes;
+#[path = "common/sandbox.rs"]
+mod sandbox;
+
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sandbox::{until, wait};
+
+fn command(args: &[&str], dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_auditty"));
+    command.arg("bench").args(args).arg("--dir").arg(dir).stdin(Stdio::null());
+    command.env("XDG_CONFIG_HOME", dir);
+    command
+}
+
+fn entries(dir: &Path) -> usize {
+    std::fs::read_dir(dir).expect("the directory").count()
+}
 
 fn bench(args: &[&str]) -> Output {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_auditty"));
-    command.arg("bench").args(args).arg("--dir").arg(dir.path()).stdin(Stdio::null());
-    command.env("XDG_CONFIG_HOME", dir.path());
-    let output = command.output().expect("auditty can be run");
-    let left = std::fs::read_dir(dir.path()).expect("the directory").count();
-    assert_eq!(left, 0, "it leaves nothing behind");
+    let output = command(args, dir.path()).output().expect("auditty can be run");
+    assert_eq!(entries(dir.path()), 0, "it leaves nothing behind");
     output
+}
+
+#[test]
+fn a_bench_that_is_stopped_leaves_nothing_behind() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let args = ["--engines", "poll", "--rounds", "1000", "--size", "64KiB", "--keys", "100000"];
+        let mark = format!("MARK={}", dir.path().display());
+        let mut command = command(&args, dir.path());
+        command.env("MARK", dir.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut bench = command.spawn().expect("auditty can be run");
+        // The bench itself, whatever relays, the seat of its child, the child.
+        until("it measures", || processes::holding(&mark).len() > 2);
+        let pid = Pid::from_raw(i32::try_from(bench.id()).expect("a process id"));
+        kill(pid, signal).expect("it runs");
+        assert_eq!(wait(&mut bench), 128 + signal as i32);
+        assert_eq!(processes::holding(&mark), [0; 0], "{signal}: nobody is left");
+        assert_eq!(entries(dir.path()), 0, "{signal}: nothing is left");
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(super) fn flow_child(file: &Path) -> Vec<OsString> {
 ///
 /// # Errors
 /// Something else was shown, or nothing for too long.
-pub(super) fn flow(mut stage: Stage, shown: &[u8]) -> anyhow::Result<Flow> {
+pub(super) fn flow(mut stage: Stage<'_>, shown: &[u8]) -> anyhow::Result<Flow> {
     let mut buffer = vec![0; 64 << 10];
     let (mut seen, mut first) = (0, None);
     let mut last = Instant::now();
@@ -70,7 +70,7 @@ pub(super) fn echo_child() -> Vec<OsString> {
 ///
 /// # Errors
 /// A key was not shown.
-pub(super) fn echo(mut stage: Stage, keys: u32, seed: u64) -> anyhow::Result<Echo> {
+pub(super) fn echo(mut stage: Stage<'_>, keys: u32, seed: u64) -> anyhow::Result<Echo> {
     stage.await_text(b"ready")?;
     let mut random = Random::new(seed);
     let mut spans = Vec::with_capacity(keys as usize);

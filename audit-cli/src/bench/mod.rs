@@ -12,6 +12,7 @@ mod relay;
 mod report;
 mod seat;
 mod stage;
+mod stop;
 
 use std::ffi::OsString;
 use std::fs;
@@ -29,6 +30,7 @@ use crate::run;
 use measure::{Echo, Flow};
 pub(crate) use seat::seat;
 use stage::{Stage, Subject};
+use stop::{Stop, Stopped};
 
 /// Name of the bare relay in tables.
 const RELAY: &str = "relay";
@@ -46,6 +48,16 @@ struct Run {
 /// # Errors
 /// An engine is unknown, a session could not be started, or a terminal did not show what it should.
 pub(crate) fn bench(context: &Context, args: &BenchArgs) -> anyhow::Result<u8> {
+    let stop = Stop::open()?;
+    let done = measure_all(context, args, &stop);
+    match done.as_ref().err().and_then(|error| error.downcast_ref::<Stopped>()) {
+        // Everything it had started and made is gone by now.
+        Some(stopped) => Ok(stopped.status()),
+        None => done.map(|()| 0),
+    }
+}
+
+fn measure_all(context: &Context, args: &BenchArgs, stop: &Stop) -> anyhow::Result<()> {
     let engines = chosen(&args.engines)?;
     // A wrong configuration is better told before anything runs.
     context.load()?;
@@ -54,6 +66,7 @@ pub(crate) fn bench(context: &Context, args: &BenchArgs) -> anyhow::Result<u8> {
     let file = place.dir.join("payload");
     fs::write(&file, &payload).with_context(|| format!("write {}", file.display()))?;
     let shown = payload::as_shown(&payload);
+    let bench = Bench { context, place, stop, file, shown, keys: args.keys };
 
     let names: Vec<&'static str> =
         std::iter::once(RELAY).chain(engines.iter().map(|e| e.name)).collect();
@@ -66,8 +79,13 @@ pub(crate) fn bench(context: &Context, args: &BenchArgs) -> anyhow::Result<u8> {
             if told {
                 eprint!("\rround {} of {}: {subject:<12}", round + 1, args.rounds);
             }
-            let run = one(&place, context, subject, round, &file, &shown, args.keys)
-                .with_context(|| format!("{subject}, round {}", round + 1))?;
+            let run = bench
+                .one(subject, round)
+                .with_context(|| format!("{subject}, round {}", round + 1));
+            if told && run.is_err() {
+                eprintln!();
+            }
+            let run = run?;
             if args.json {
                 report::json_line(&mut std::io::stdout().lock(), &run)?;
             }
@@ -83,7 +101,7 @@ pub(crate) fn bench(context: &Context, args: &BenchArgs) -> anyhow::Result<u8> {
         writeln!(out, "{} rounds, {size} of log lines and {keys} keys in each\n", args.rounds)?;
         report::table(&mut out, &names, &runs)?;
     }
-    Ok(0)
+    Ok(())
 }
 
 /// The engines a list names, in the registry's order for `all`.
@@ -103,23 +121,33 @@ fn chosen(list: &str) -> anyhow::Result<Vec<EngineEntry>> {
     list.split(',').map(find).collect()
 }
 
-/// Both measurements of one subject.
-fn one(
-    place: &Place,
-    context: &Context,
-    subject: &'static str,
-    round: u32,
-    file: &Path,
-    shown: &[u8],
+/// What every run has in common.
+struct Bench<'a> {
+    context: &'a Context,
+    place: Place,
+    stop: &'a Stop,
+    /// What a child shows.
+    file: PathBuf,
+    /// What a terminal shows of it.
+    shown: Vec<u8>,
     keys: u32,
-) -> anyhow::Result<Run> {
-    let stage =
-        Stage::start(&place.subject(context, subject)?.with_child(&measure::flow_child(file)))?;
-    let mut flow = measure::flow(stage, shown)?;
-    flow.recorded = (subject != RELAY).then(|| place.recorded()).transpose()?;
-    let stage = Stage::start(&place.subject(context, subject)?.with_child(&measure::echo_child()))?;
-    let echo = measure::echo(stage, keys, u64::from(round) + 1)?;
-    Ok(Run { subject, round, flow, echo })
+}
+
+impl Bench<'_> {
+    /// Both measurements of one subject.
+    fn one(&self, subject: &'static str, round: u32) -> anyhow::Result<Run> {
+        let stage = self.stage(subject, &measure::flow_child(&self.file))?;
+        let mut flow = measure::flow(stage, &self.shown)?;
+        flow.recorded = (subject != RELAY).then(|| self.place.recorded()).transpose()?;
+        let stage = self.stage(subject, &measure::echo_child())?;
+        let echo = measure::echo(stage, self.keys, u64::from(round) + 1)?;
+        Ok(Run { subject, round, flow, echo })
+    }
+
+    fn stage(&self, subject: &'static str, child: &[OsString]) -> anyhow::Result<Stage<'_>> {
+        let subject = self.place.subject(self.context, subject)?.with_child(child);
+        Stage::start(&subject, self.stop)
+    }
 }
 
 /// A directory of our own, removed at the end.

@@ -34,6 +34,8 @@ pub(super) fn relay(command: &[OsString]) -> anyhow::Result<u8> {
     terminal.enter()?;
     copy(&pty).context("relay")?;
     terminal.leave();
+    // A child whose relay was hung up is hung up too.
+    drop(pty);
     let status = child.wait()?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }

@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::procs::{self, Cost};
 use super::seat::seated;
+use super::stop::Stop;
 
 /// A subject that says nothing for so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,19 +45,26 @@ impl Subject {
     }
 }
 
+/// A subject that is hung up has so long to end by itself, its own child included.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// A subject on its terminal. Dropping it hangs the subject up.
-pub(super) struct Stage {
-    pty: Option<Pty>,
-    master: File,
+pub(super) struct Stage<'a> {
+    /// Dropped first, together, when the subject is to be hung up.
+    terminal: Option<(Pty, File)>,
     subject: Child,
+    stop: &'a Stop,
 }
 
-impl Stage {
+impl<'a> Stage<'a> {
     /// Starts `subject` on a terminal of 24 × 80.
     ///
     /// # Errors
     /// No terminal can be had, or the program cannot be started.
-    pub(super) fn start(subject: &Subject) -> anyhow::Result<Self> {
+    pub(super) fn start(subject: &Subject, stop: &'a Stop) -> anyhow::Result<Self> {
         let mut pty = Pty::open()?;
         pty.set_winsize(Winsize::new(24, 80))?;
         let slave = pty.slave().context("a terminal without slave")?.try_clone_to_owned()?;
@@ -68,22 +76,24 @@ impl Stage {
         drop(command);
         pty.close_slave();
         let master = File::from(pty.master().try_clone_to_owned()?);
-        Ok(Self { pty: Some(pty), master, subject: child })
+        Ok(Self { terminal: Some((pty, master)), subject: child, stop })
     }
 
     /// Reads what is shown next into `buffer`; 0 when the terminal is closed.
     ///
     /// # Errors
-    /// Nothing came for too long.
+    /// Nothing came for too long, or somebody asks to stop.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> anyhow::Result<usize> {
+        let Some((_, master)) = &mut self.terminal else { return Ok(0) };
         let end = Instant::now() + PATIENCE;
         loop {
-            match self.master.read(buffer) {
+            match master.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.stop.check()?;
                     let left = end.saturating_duration_since(Instant::now());
                     let wait = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-                    if poll(&mut [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)], wait)? == 0
-                    {
+                    let fds = [master.as_fd(), self.stop.fd()];
+                    if poll(&mut fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)), wait)? == 0 {
                         bail!("nothing was shown for {} s", PATIENCE.as_secs());
                     }
                 }
@@ -114,7 +124,8 @@ impl Stage {
     /// # Errors
     /// The terminal does not take them.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.master.write_all(bytes)
+        let Some((_, master)) = &mut self.terminal else { return Ok(()) };
+        master.write_all(bytes)
     }
 
     /// What the subject's own processes have used so far.
@@ -133,13 +144,19 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for Stage<'_> {
+    /// A subject that was waited for is gone. Another one is hung up, so that it ends its own child
+    /// and whatever it has started, and is not left behind.
     fn drop(&mut self) {
-        // A subject that was waited for is gone; another one is killed and not left behind.
-        if !matches!(self.subject.try_wait(), Ok(Some(_))) {
-            self.pty = None;
-            let _ = self.subject.kill();
-            let _ = self.subject.wait();
+        self.terminal = None;
+        let end = Instant::now() + GRACE;
+        while let Ok(None) = self.subject.try_wait() {
+            if Instant::now() > end {
+                let _ = self.subject.kill();
+                let _ = self.subject.wait();
+                return;
+            }
+            std::thread::sleep(LOOK);
         }
     }
 }

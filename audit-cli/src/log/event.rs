@@ -101,7 +101,8 @@ pub(super) fn of_notice(
         }
         News::Verdict(verdict) => {
             event.verdict(verdict);
-            let message = format!("threat found, not blocked: score {}", text::score(verdict.score));
+            let message =
+                format!("threat found, not blocked: score {}", text::score(verdict.score));
             event.class(&Class::intrusion("threat-found", &["info"]), message);
             Level::Info
         }

@@ -23,6 +23,14 @@ impl LogFile {
         Self { path, max_size, keep, open: None }
     }
 
+    /// Whether it can be opened for writing; it is made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub(super) fn check(&self) -> io::Result<()> {
+        open(&self.path).map(drop)
+    }
+
     /// Appends `line` in one write.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //!
 //! Several sessions write to one file at once: each line is one `write(2)` in append mode under
 //! `flock(2)`, and whoever would grow the file beyond its limit rotates it first. A log that cannot
-//! be written never ends a session; it is told once.
+//! be written never ends a session; it is told when the session begins, and in its journal.
 
 mod event;
 mod file;
@@ -79,6 +79,14 @@ impl AuditLog {
     pub(crate) fn new(settings: LogSettings) -> Self {
         let LogSettings { path, max_size, keep, level } = settings;
         Self { file: LogFile::new(path, max_size, keep), level, told: false }
+    }
+
+    /// Whether it can be written.
+    ///
+    /// # Errors
+    /// It cannot, and why.
+    pub(crate) fn check(&self) -> std::io::Result<()> {
+        self.file.check()
     }
 
     /// Writes what happened in a session.

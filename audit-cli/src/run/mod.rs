@@ -5,6 +5,7 @@ mod parts;
 mod spec;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use figment::value::Value;
 use crate::args::RunArgs;
 use crate::config::{ConfigError, Layer, Loaded, Place, flag};
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
+use crate::log::{AuditLog, LogSettings};
 pub(crate) use parts::{registry, toolkit};
 pub(crate) use spec::{host, prepare_journal, user};
 
@@ -41,6 +43,9 @@ pub(crate) fn run(context: &Context, args: RunArgs) -> anyhow::Result<u8> {
         let place = loaded.place("control", "enabled");
         eprintln!("auditty: {place}: there is no link to a control server yet; use `auditty ctl`");
     }
+    if !args.quiet {
+        tell_of_log(&loaded);
+    }
     // Threads inherit the mask: this comes before the first of them.
     audit_pty::block_signals()?;
     let engine = engine(&loaded)?;
@@ -58,6 +63,23 @@ pub(crate) fn run(context: &Context, args: RunArgs) -> anyhow::Result<u8> {
     let outcome = engine.run(session).map_err(not_started)?;
     tell(&outcome, &program);
     Ok(u8::try_from(outcome.status()).unwrap_or(u8::MAX))
+}
+
+/// Says that the audit log cannot be written. Its session goes on without it; the journal is what
+/// counts, and says so too.
+fn tell_of_log(loaded: &Loaded) {
+    let settings = LogSettings::of(&loaded.config);
+    let path = settings.path.clone();
+    if let Err(error) = AuditLog::new(settings).check() {
+        let place = loaded.place("logging", "audit_log_path");
+        let reason = failure::line(&error.into()).to_lowercase();
+        let line = format!(
+            "{place}: logging.audit_log_path = \"{}\": {reason}; there is no audit log of this session",
+            path.display()
+        );
+        // Standard error may be gone; the journal tells as well.
+        let _ = writeln!(std::io::stderr(), "auditty: {}", crate::text::sanitised(&line));
+    }
 }
 
 /// A session that did not begin: because of its journal it ends as one that loses it, because of
@@ -128,7 +150,6 @@ fn become_command(command: &CommandSpec) -> Failure {
 
 /// What the session core could not tell the user itself.
 fn tell(outcome: &Outcome, program: &str) {
-    use std::io::Write as _;
     if let End::SpawnFailed { message, .. } = &outcome.end {
         let text = if message.contains(program) {
             message.clone()

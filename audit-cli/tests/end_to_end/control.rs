@@ -295,14 +295,38 @@ fn a_session_without_socket_or_audit_log_runs_and_its_journal_says_so() {
         ("XDG_RUNTIME_DIR", file.clone(), "control socket"),
         ("AUDITTY_LOGGING__AUDIT_LOG_PATH", file.join("audit.log"), "audit log"),
     ] {
-        let mut command = sandbox.command(["run", "--", "sh", "-c", "echo fine; sleep 2; exit 4"]);
+        let mut command = sandbox.command(["run", "--", "sh", "-c", "echo fine; read x; exit 4"]);
         command.env(variable, value);
-        let ran = Ran::of(command.spawn().unwrap());
-        assert_eq!((ran.status, ran.text().as_str()), (4, "fine\n"), "{ran:?}");
-        let id = sandbox.sessions().remove(0);
-        let shown = sandbox.run(["show", "--json", &id]);
-        let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
-        let markers = shown["markers"].to_string();
-        assert_eq!(markers.matches(told).count(), 1, "{shown}");
+        let mut terminal = Terminal::start(command);
+        terminal.expect("fine");
+        until("the journal says so", || {
+            let id = sandbox.sessions().remove(0);
+            let shown = sandbox.run(["show", "--json", &id]);
+            let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+            shown["markers"].to_string().matches(told).count() == 1
+        });
+        terminal.type_in("\r");
+        assert_eq!(terminal.finish().0, 4);
     }
+}
+
+#[test]
+fn an_audit_log_that_cannot_be_written_is_told_when_the_session_begins() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.file("no-directory", "").join("audit.log");
+    let run = |words: &[&str]| {
+        let mut command = sandbox.command(["run"]);
+        command.args(words).env("AUDITTY_LOGGING__AUDIT_LOG_PATH", &path);
+        Ran::of(command.spawn().unwrap())
+    };
+    let ran = run(&["--", "sh", "-c", "echo fine; exit 4"]);
+    assert_eq!((ran.status, ran.text().as_str()), (4, "fine\n"), "{ran:?}");
+    let told = format!(
+        "auditty: AUDITTY_LOGGING__AUDIT_LOG_PATH: logging.audit_log_path = \"{}\": ",
+        path.display()
+    );
+    assert!(ran.stderr.starts_with(&told) && ran.stderr.lines().count() == 1, "{ran:?}");
+    assert!(ran.stderr.ends_with("; there is no audit log of this session\n"), "{ran:?}");
+    let ran = run(&["--quiet", "--", "true"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
 }
