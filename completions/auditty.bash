@@ -22,9 +22,6 @@ _auditty() {
             auditty,bench)
                 cmd="auditty__subcmd__bench"
                 ;;
-            auditty,bench-seat)
-                cmd="auditty__subcmd__bench__subcmd__seat"
-                ;;
             auditty,completions)
                 cmd="auditty__subcmd__completions"
                 ;;
@@ -36,9 +33,6 @@ _auditty() {
                 ;;
             auditty,detect)
                 cmd="auditty__subcmd__detect"
-                ;;
-            auditty,docgen)
-                cmd="auditty__subcmd__docgen"
                 ;;
             auditty,doctor)
                 cmd="auditty__subcmd__doctor"
@@ -116,7 +110,7 @@ _auditty() {
 
     case "${cmd}" in
         auditty)
-            opts="-h -V --config --journal --color --help --version run ls show replay verify export import search recover ctl detect analyze train engines bench bench-seat doctor config completions man docgen"
+            opts="-h -V --config --journal --color --help --version run ls show replay verify export import search recover ctl detect analyze train engines bench doctor config completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -276,46 +270,6 @@ _auditty() {
                     fi
                     return 0
                     ;;
-                --config)
-                    local oldifs
-                    if [ -n "${IFS+x}" ]; then
-                        oldifs="$IFS"
-                    fi
-                    IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    if [ -n "${oldifs+x}" ]; then
-                        IFS="$oldifs"
-                    fi
-                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-                        compopt -o filenames
-                    fi
-                    return 0
-                    ;;
-                --journal)
-                    COMPREPLY=()
-                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-                        compopt -o plusdirs
-                    fi
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        auditty__subcmd__bench__subcmd__seat)
-            opts="-h --relay --config --journal --color --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --config)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -594,13 +548,17 @@ _auditty() {
             return 0
             ;;
         auditty__subcmd__ctl__subcmd__approve)
-            opts="-h --comment --config --journal --color --help"
+            opts="-h --comment --session --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --comment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -638,13 +596,17 @@ _auditty() {
             return 0
             ;;
         auditty__subcmd__ctl__subcmd__block)
-            opts="-h --reason --config --journal --color --help"
+            opts="-h --reason --session --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -682,13 +644,17 @@ _auditty() {
             return 0
             ;;
         auditty__subcmd__ctl__subcmd__reject)
-            opts="-h --comment --config --journal --color --help"
+            opts="-h --comment --session --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --comment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -726,12 +692,16 @@ _auditty() {
             return 0
             ;;
         auditty__subcmd__ctl__subcmd__status)
-            opts="-h --json --config --journal --color --help"
+            opts="-h --json --session --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -766,12 +736,16 @@ _auditty() {
             return 0
             ;;
         auditty__subcmd__ctl__subcmd__terminate)
-            opts="-h --config --journal --color --help"
+            opts="-h --session --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -888,46 +862,6 @@ _auditty() {
         auditty__subcmd__detect__subcmd__score)
             opts="-h --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --config)
-                    local oldifs
-                    if [ -n "${IFS+x}" ]; then
-                        oldifs="$IFS"
-                    fi
-                    IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    if [ -n "${oldifs+x}" ]; then
-                        IFS="$oldifs"
-                    fi
-                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-                        compopt -o filenames
-                    fi
-                    return 0
-                    ;;
-                --journal)
-                    COMPREPLY=()
-                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-                        compopt -o plusdirs
-                    fi
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        auditty__subcmd__docgen)
-            opts="-h --config --journal --color --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

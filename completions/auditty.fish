@@ -46,12 +46,10 @@ complete -c auditty -n "__fish_auditty_needs_command" -f -a "analyze" -d 'Serve 
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "train" -d 'Train the analysis\' model'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "engines" -d 'List the engines'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "bench" -d 'Measure the engines on this machine'
-complete -c auditty -n "__fish_auditty_needs_command" -f -a "bench-seat" -d 'Run a program on the terminal of a measurement'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "doctor" -d 'Check whether this machine is fit for auditing'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "config" -d 'Show and check the configuration'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "man" -d 'Print the manual page, or write all pages to a directory'
-complete -c auditty -n "__fish_auditty_needs_command" -f -a "docgen" -d 'Write the generated reference pages, man pages and completions'
 complete -c auditty -n "__fish_auditty_using_subcommand run" -l engine -d 'Drive the terminal with this engine instead of `audit.implementation`' -r
 complete -c auditty -n "__fish_auditty_using_subcommand run" -l session-id -d 'Name the session: a UUID that no session has yet' -r
 complete -c auditty -n "__fish_auditty_using_subcommand run" -l on-journal-failure -d 'What happens when the journal cannot be written' -r -f -a "closed\t'End the session'
@@ -157,6 +155,7 @@ complete -c auditty -n "__fish_auditty_using_subcommand ctl; and not __fish_seen
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and not __fish_seen_subcommand_from status block approve reject terminate" -f -a "approve" -d 'Let a blocked session go on'
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and not __fish_seen_subcommand_from status block approve reject terminate" -f -a "reject" -d 'End a blocked session'
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and not __fish_seen_subcommand_from status block approve reject terminate" -f -a "terminate" -d 'End the session'
+complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from status" -l session -d 'Which session: an id or a unique prefix. Not needed when exactly one is running' -r
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from status" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from status" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from status" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -165,6 +164,7 @@ never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from status" -l json -d 'One JSON object'
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from block" -l reason -d 'Why' -r
+complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from block" -l session -d 'Which session: an id or a unique prefix. Not needed when exactly one is running' -r
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from block" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from block" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from block" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -172,6 +172,7 @@ always\t'Always'
 never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from block" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from approve" -l comment -d 'What is said about it' -r
+complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from approve" -l session -d 'Which session: an id or a unique prefix. Not needed when exactly one is running' -r
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from approve" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from approve" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from approve" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -179,12 +180,14 @@ always\t'Always'
 never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from approve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from reject" -l comment -d 'What is said about it' -r
+complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from reject" -l session -d 'Which session: an id or a unique prefix. Not needed when exactly one is running' -r
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from reject" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from reject" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from reject" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from reject" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from terminate" -l session -d 'Which session: an id or a unique prefix. Not needed when exactly one is running' -r
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from terminate" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from terminate" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and __fish_seen_subcommand_from terminate" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -255,13 +258,6 @@ always\t'Always'
 never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand bench" -l json -d 'One JSON object a line, one line a run'
 complete -c auditty -n "__fish_auditty_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c auditty -n "__fish_auditty_using_subcommand bench-seat" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
-complete -c auditty -n "__fish_auditty_using_subcommand bench-seat" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
-complete -c auditty -n "__fish_auditty_using_subcommand bench-seat" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c auditty -n "__fish_auditty_using_subcommand bench-seat" -l relay -d 'Relay between the terminal and a child instead of becoming the program'
-complete -c auditty -n "__fish_auditty_using_subcommand bench-seat" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c auditty -n "__fish_auditty_using_subcommand doctor" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand doctor" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
 complete -c auditty -n "__fish_auditty_using_subcommand doctor" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -308,9 +304,3 @@ complete -c auditty -n "__fish_auditty_using_subcommand man" -l color -d 'When t
 always\t'Always'
 never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c auditty -n "__fish_auditty_using_subcommand docgen" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
-complete -c auditty -n "__fish_auditty_using_subcommand docgen" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
-complete -c auditty -n "__fish_auditty_using_subcommand docgen" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
-always\t'Always'
-never\t'Never'"
-complete -c auditty -n "__fish_auditty_using_subcommand docgen" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -68,6 +68,10 @@ pub(crate) enum ColorChoice {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Run a command under audit.
+    ///
+    /// With a terminal on standard input the command gets a terminal of its own, and standard output
+    /// and error stay apart where they are redirected. Without one it runs in pipe mode: data passes
+    /// unchanged, in streams that stay apart. Everything it is given and shows goes into a journal.
     Run(RunArgs),
     /// List sessions, newest first.
     Ls(LsArgs),
@@ -86,6 +90,10 @@ pub(crate) enum Verb {
     /// Mend the torn tail of a session that was cut off.
     Recover(RecoverArgs),
     /// Watch and steer a running session.
+    ///
+    /// Orders go through the session's own socket, from its user or root. A process inside of a
+    /// blocked session cannot decide its block. Every order is in the journal with the name of who
+    /// gave it.
     Ctl(CtlArgs),
     /// Judge text by the rules and the model of the analysis.
     Detect(DetectArgs),

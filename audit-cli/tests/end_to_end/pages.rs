@@ -14,6 +14,21 @@ fn completions_exist_for_the_usual_shells() {
 }
 
 #[test]
+fn completions_offer_what_help_shows_and_no_more() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(["--help"]).text();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = sandbox.run(["completions", shell]).text();
+        for hidden in ["bench-seat", "bench__seat", "docgen"] {
+            assert!(!script.contains(hidden) && !help.contains(hidden), "{shell}: {hidden}");
+        }
+        for shown in ["verify", "approve", "on-journal-failure", "asciicast-v3", "version"] {
+            assert!(script.contains(shown), "{shell}: {shown}");
+        }
+    }
+}
+
+#[test]
 fn every_command_has_a_man_page() {
     let sandbox = Sandbox::new();
     assert!(sandbox.run(["man"]).text().contains(".TH auditty 1"));
@@ -23,7 +38,32 @@ fn every_command_has_a_man_page() {
         let page = std::fs::read_to_string(dir.join(name)).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{name}");
     }
-    assert!(!dir.join("auditty-worker.1").exists());
+    for hidden in ["auditty-worker.1", "auditty-bench-seat.1", "auditty-docgen.1"] {
+        assert!(!dir.join(hidden).exists());
+    }
+}
+
+#[test]
+fn a_man_page_tells_exit_statuses_and_the_pages_beside_it() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.path("man");
+    assert_eq!(sandbox.run(["man", dir.to_str().unwrap()]).status, 0);
+    for path in files(&dir) {
+        let page = std::fs::read_to_string(&path).unwrap().replace("\\-", "-");
+        assert!(page.contains(".SH \"EXIT STATUS\""), "{}", path.display());
+        let others = page.split_once(".SH \"SEE ALSO\"\n").unwrap().1.lines().next().unwrap();
+        for other in others.split(", ") {
+            let file = dir.join(other.replace("(1)", ".1"));
+            assert!(file.exists(), "{}: {other}", path.display());
+        }
+    }
+    let run = std::fs::read_to_string(dir.join("auditty-run.1")).unwrap();
+    for status in ["2", "73", "74", "77", "78", "126", "127", "128 + N", "129, 143, 137"] {
+        assert!(run.contains(&format!(".TP\n\\fB{status}\\fR\n")), "{status}");
+    }
+    for section in ["ENVIRONMENT", "FILES", "EXAMPLES"] {
+        assert!(run.contains(&format!(".SH {section}\n")), "{section}");
+    }
 }
 
 #[test]

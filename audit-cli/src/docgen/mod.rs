@@ -1,0 +1,181 @@
+//! Man pages, completions and the reference pages of the book, all from the one definition.
+
+mod sections;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::{Command, CommandFactory as _};
+use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use crate::args::Cli;
+use crate::config;
+
+/// The section that names other pages, which man pages show in a line of its own.
+const SEE_ALSO: &str = "SEE ALSO";
+
+/// Prints the completion script of `shell`.
+///
+/// # Errors
+/// Nobody reads it.
+pub(crate) fn completions(shell: Shell) -> anyhow::Result<u8> {
+    std::io::stdout().lock().write_all(&completion_script(shell))?;
+    Ok(0)
+}
+
+/// Prints `auditty(1)`, or writes it and a page for each command into `dir`.
+///
+/// # Errors
+/// A page cannot be written.
+pub(crate) fn man(dir: Option<&Path>) -> anyhow::Result<u8> {
+    let Some(dir) = dir else {
+        std::io::stdout().lock().write_all(&page(&command(), "")?)?;
+        return Ok(0);
+    };
+    for (name, text) in man_pages()? {
+        write(&dir.join(name), &text)?;
+    }
+    Ok(0)
+}
+
+/// Writes everything that is generated below `top`, the top of the repository.
+///
+/// # Errors
+/// A file cannot be written.
+pub(crate) fn write_all(top: &Path) -> anyhow::Result<u8> {
+    write(&top.join("docs/src/reference/cli.md"), cli_reference().as_bytes())?;
+    write(&top.join("docs/src/reference/configuration.md"), config::reference().as_bytes())?;
+    for (name, text) in man_pages()? {
+        write(&top.join("man").join(name), &text)?;
+    }
+    for (shell, name) in
+        [(Shell::Bash, "auditty.bash"), (Shell::Zsh, "_auditty"), (Shell::Fish, "auditty.fish")]
+    {
+        write(&top.join("completions").join(name), &completion_script(shell))?;
+    }
+    Ok(0)
+}
+
+/// The command with what parsing would have filled in.
+fn command() -> Command {
+    let mut command = Cli::command();
+    command.build();
+    command
+}
+
+fn completion_script(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut without_hidden(&Cli::command()), "auditty", &mut script);
+    script
+}
+
+/// The command as completions are to offer it: they would offer hidden subcommands too.
+fn without_hidden(command: &Command) -> Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+    let copy = Command::new(command.get_name().to_owned())
+        .about(about)
+        .args(command.get_arguments().cloned())
+        .subcommands(shown.map(without_hidden))
+        .disable_help_subcommand(true);
+    match command.get_version() {
+        Some(version) => copy.version(version.to_owned()),
+        None => copy,
+    }
+}
+
+/// Every page with its file name; a command of a command is `auditty-ctl-block.1`.
+fn man_pages() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let mut pages = Vec::new();
+    collect_pages(&command(), "", &mut pages)?;
+    Ok(pages)
+}
+
+fn collect_pages(
+    command: &Command,
+    path: &str,
+    pages: &mut Vec<(String, Vec<u8>)>,
+) -> anyhow::Result<()> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    pages.push((format!("{name}.1"), page(command, path)?));
+    for sub in command.get_subcommands().filter(|c| !c.is_hide_set()) {
+        collect_pages(sub, &below(path, sub), pages)?;
+    }
+    Ok(())
+}
+
+/// The path of `sub` below `path`, without the program's name.
+fn below(path: &str, sub: &Command) -> String {
+    format!("{path} {}", sub.get_name()).trim_start().to_owned()
+}
+
+fn page(command: &Command, path: &str) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    // No date: a page must not change by itself.
+    let man = Man::new(command.clone()).date(" ").source("auditty").manual("auditty manual");
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    man.render_synopsis_section(&mut text)?;
+    man.render_description_section(&mut text)?;
+    man.render_options_section(&mut text)?;
+    if command.get_subcommands().any(|sub| !sub.is_hide_set()) {
+        man.render_subcommands_section(&mut text)?;
+    }
+    let mut rest = Roff::new();
+    for section in sections::of(command, path) {
+        rest.control("SH", [section.title]);
+        if section.title == SEE_ALSO {
+            let pages: Vec<_> = section.items.into_iter().map(|(page, _)| page).collect();
+            rest.text([roman(pages.join(", "))]);
+            continue;
+        }
+        for (term, about) in section.items {
+            rest.control("TP", []).text([bold(term)]).text([roman(about)]);
+        }
+    }
+    rest.to_writer(&mut text)?;
+    if command.get_version().is_some() {
+        man.render_version_section(&mut text)?;
+    }
+    Ok(text)
+}
+
+fn cli_reference() -> String {
+    let mut text = String::from(
+        "# Command line\n\n\
+         <!-- Generated by `cargo xtask docgen`; edit audit-cli/src/args instead. -->\n",
+    );
+    let mut top = command().term_width(100);
+    describe(&mut top, "", &mut text);
+    text
+}
+
+fn describe(command: &mut Command, path: &str, text: &mut String) {
+    let name = format!("auditty {path}");
+    let help = command.render_long_help().to_string();
+    let lines = help.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    *text += &format!("\n## `{}`\n\n```text\n{}\n```\n", name.trim_end(), lines.trim_end());
+    for section in sections::of(command, path).into_iter().filter(|s| s.title != SEE_ALSO) {
+        let title = section.title.to_lowercase();
+        let (first, rest) = title.split_at(1);
+        *text += &format!("\n{}{rest}:\n\n", first.to_uppercase());
+        for (term, about) in section.items {
+            *text += &format!("- `{term}`: {about}\n");
+        }
+    }
+    for sub in command.get_subcommands_mut().filter(|c| !c.is_hide_set()) {
+        let path = below(path, sub);
+        describe(sub, &path, text);
+    }
+}
+
+fn write(path: &Path, text: &[u8]) -> anyhow::Result<()> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+    }
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
