@@ -25,27 +25,30 @@ const OUTSIDE: [&str; 4] = [
     concat!("issue", " #"),
 ];
 
-/// Endings of files that are looked into.
-const LOOKED_INTO: [&str; 10] =
-    [".rs", ".toml", ".md", ".ts", ".svelte", ".py", ".sh", ".yml", ".yaml", ".fish"];
-
-/// Everything found, one line each: `file:line: what`.
+/// Everything found in every text file, whatever its name, one line each: `file:line: what`.
 ///
 /// # Errors
 /// git fails, or a file cannot be read.
 pub(crate) fn check(top: &Path) -> anyhow::Result<Vec<String>> {
     let files = output(Command::new("git").current_dir(top).args(["ls-files", "-z"]))?;
     let mut found = Vec::new();
-    for name in files.split('\0').filter(|n| LOOKED_INTO.iter().any(|e| n.ends_with(e))) {
+    for name in files.split_terminator('\0') {
         let path = top.join(name);
         if !path.exists() {
             // Removed and not committed yet.
             continue;
         }
-        let text = fs::read_to_string(&path).with_context(|| format!("read {name}"))?;
-        check_text(name, &text, &mut found);
+        let bytes = fs::read(&path).with_context(|| format!("read {name}"))?;
+        if let Some(text) = as_text(&bytes) {
+            check_text(name, text, &mut found);
+        }
     }
     Ok(found)
+}
+
+/// The text in a file; `None` of one that holds data, as `git diff` tells it: by a zero byte.
+fn as_text(bytes: &[u8]) -> Option<&str> {
+    if bytes.contains(&0) { None } else { std::str::from_utf8(bytes).ok() }
 }
 
 fn check_text(name: &str, text: &str, found: &mut Vec<String>) {
@@ -100,6 +103,14 @@ mod tests {
     fn a_path_of_the_machine_is_found_and_a_longer_path_is_not() {
         assert_eq!(found_in("a.md", concat!("see /", "work/x")).len(), 1);
         assert!(found_in("a.md", concat!("see /home/", "work/x")).is_empty());
+    }
+
+    #[test]
+    fn a_name_without_an_ending_hides_nothing_and_data_is_no_text() {
+        assert_eq!(found_in(".ci/run", concat!("cd /", "work/x")).len(), 1);
+        assert_eq!(as_text(b"words"), Some("words"));
+        assert_eq!(as_text(b"data\0"), None);
+        assert_eq!(as_text(b"\xff\xfe"), None);
     }
 
     #[test]
