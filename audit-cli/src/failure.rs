@@ -47,7 +47,19 @@ pub(crate) fn report(error: &anyhow::Error) -> (u8, Option<String>) {
     } else {
         1
     };
-    (status, Some(line(error).replace(|c: char| c.is_control(), " ")))
+    let is_alone = error.chain().len() == 1;
+    let is_full = is_alone && error.downcast_ref::<io::Error>().is_some_and(is_full);
+    let place = if is_full { OUTPUT } else { "" };
+    let line = format!("{place}{}", line(error));
+    (status, Some(line.replace(|c: char| c.is_control(), " ")))
+}
+
+/// Where there is no room, if nothing else is said: files are named by whoever writes them.
+const OUTPUT: &str = "standard output: ";
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// What failed and why, cause by cause. Some errors tell their cause themselves; it is not said
@@ -88,6 +100,15 @@ mod tests {
         #[error("open x: {0}")]
         struct Talkative(#[source] io::Error);
         assert_eq!(line(&Talkative(denied()).into()), "open x: Permission denied");
+    }
+
+    #[test]
+    fn output_that_finds_no_room_is_named() {
+        let full = || io::Error::from_raw_os_error(nix::libc::ENOSPC);
+        let said = |error: anyhow::Error| report(&error).1.unwrap();
+        assert_eq!(said(full().into()), "standard output: No space left on device");
+        let named = anyhow::Error::from(full()).context("write x.cast");
+        assert_eq!(said(named), "write x.cast: No space left on device");
     }
 
     #[test]

@@ -4,19 +4,20 @@ use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::SystemTime;
 
 use audit_core::{
-    CommandSpec, Engine as _, Identity, Outcome, Part, Policy, Session, SessionId, SessionSpec,
-    Toolkit, UserEnd, Winsize,
+    Command, CommandSpec, Engine as _, Identity, Mail, Outcome, Part, Policy, Session, SessionId,
+    SessionSpec, Toolkit, UserEnd, Winsize,
 };
 use audit_journal::{JournalSettings, RootReport, Trust};
 use engine_poll::{PollEngine, PollLanes};
 
 // ANCHOR: session
-/// Runs `command` without a terminal; its output goes to the file `shown`, its recording below
-/// `root`.
-pub fn audited(command: CommandSpec, shown: &Path, root: &Path) -> Result<Outcome, Box<dyn Error>> {
+/// A session that runs `command` without a terminal; its output goes to the file `shown`, its
+/// recording below `root`.
+pub fn session(command: CommandSpec, shown: &Path, root: &Path) -> Result<Session, Box<dyn Error>> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let opened_unix_millis = u64::try_from(now.as_millis())?;
     let (mut name, mut seed) = ([0; 10], [0; 32]);
@@ -50,10 +51,26 @@ pub fn audited(command: CommandSpec, shown: &Path, root: &Path) -> Result<Outcom
     };
     let toolkit = Arc::new(Toolkit::new().with_recorder("journal", audit_journal::recorder));
 
+    Ok(Session { spec, user, toolkit, seed })
+}
+
+/// Runs such a session to its end.
+pub fn audited(command: CommandSpec, shown: &Path, root: &Path) -> Result<Outcome, Box<dyn Error>> {
     let engine = PollEngine::new("poll", PollLanes);
-    Ok(engine.run(Session { spec, user, toolkit, seed })?)
+    Ok(engine.run(session(command, shown, root)?)?)
 }
 // ANCHOR_END: session
+
+// ANCHOR: order
+/// Runs `session` until it ends, by itself or because of `order`, which comes from another thread.
+pub fn ordered(session: Session, order: Command) -> Result<Outcome, Box<dyn Error>> {
+    let engine = PollEngine::new("poll", PollLanes);
+    let handle = engine.open(session)?;
+    let mailbox = handle.mailbox().clone();
+    thread::spawn(move || mailbox.send(Mail::Command(order)));
+    Ok(handle.wait()?)
+}
+// ANCHOR_END: order
 
 // ANCHOR: verify
 /// Checks every session below `root`, and the host log.

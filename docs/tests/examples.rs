@@ -13,8 +13,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use audit_core::{
-    CommandSpec, EngineSettings, Identity, Part, Policy, Registry, Session, SessionId, SessionSpec,
-    Toolkit, UserEnd, Winsize,
+    Action, Command, CommandSpec, End, EngineSettings, Identity, Part, Policy, Registry, Session,
+    SessionId, SessionSpec, Toolkit, UserEnd, Winsize,
 };
 
 #[test]
@@ -42,6 +42,16 @@ fn verification_of_an_embedded_session_fails_when_its_journal_was_changed() {
     fs::remove_file(&segment).expect("the segment can be removed");
     fs::write(&segment, bytes).expect("the segment can be written");
     assert_ne!(embed::verified(&root).expect("a root").code(), 0);
+}
+
+#[test]
+fn an_embedded_session_takes_an_order() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let command = CommandSpec::new("sleep", ["600"]);
+    let session = embed::session(command, &dir.path().join("shown"), &dir.path().join("root"));
+    let order = Command { id: 1, by: Identity::service("test"), action: Action::Terminate };
+    let outcome = embed::ordered(session.expect("a session"), order).expect("the session runs");
+    assert_eq!(outcome.end, End::Terminated);
 }
 
 #[test]

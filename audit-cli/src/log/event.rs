@@ -59,7 +59,8 @@ pub(super) fn of_notice(
             if spec.pty {
                 event.winsize(spec.winsize);
             }
-            event.class(&Class::session("session-opened", &["start"]), "session opened".into());
+            let class = Class::session("session-opened", &["start"]).succeeded();
+            event.class(&class, "session opened".into());
             Level::Info
         }
         News::State(state) => {
@@ -71,7 +72,7 @@ pub(super) fn of_notice(
         News::Resized(winsize) => {
             event.winsize(*winsize);
             let message = format!("terminal resized to {} x {}", winsize.rows, winsize.columns);
-            event.class(&Class::session("session-resized", &["info"]), message);
+            event.class(&Class::session("session-resized", &["info"]).succeeded(), message);
             Level::Info
         }
         News::Blocked { block, approval, verdict } => {

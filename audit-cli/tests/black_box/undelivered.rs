@@ -70,6 +70,7 @@ fn what_a_command_prints_onto_a_full_disk_is_a_failure_in_one_line() {
         let ran = Ran::of(sandbox.command(*args).stdout(full()).spawn().unwrap());
         assert_ne!(ran.status, 0, "{args:?}: {ran:?}");
         assert_eq!(ran.stderr.lines().count(), 1, "{args:?}: {ran:?}");
-        assert!(ran.stderr.contains("No space left on device"), "{args:?}: {ran:?}");
+        let said = "auditty: standard output: No space left on device\n";
+        assert_eq!(ran.stderr, said, "{args:?}");
     }
 }
