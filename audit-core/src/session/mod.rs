@@ -11,8 +11,8 @@
 //! ```
 //!
 //! One file a concern: [`credit`] and [`recording`] for the journal, [`egress`] for what waits to
-//! be written, [`flow`] for bytes, [`undelivered`] for those that find no place, [`watch`] for the monitor, [`blocking`] and [`orders`] for
-//! decisions, [`ending`] for the end.
+//! be written, [`flow`] for bytes, [`undelivered`] for those that find no place, [`watch`] for the
+//! monitor, [`blocking`] and [`orders`] for decisions, [`ending`] for the end.
 
 mod banner;
 mod blocking;
