@@ -69,9 +69,10 @@ pub(crate) enum ColorChoice {
 pub(crate) enum Verb {
     /// Run a command under audit.
     ///
-    /// With a terminal on standard input the command gets a terminal of its own, and standard output
-    /// and error stay apart where they are redirected. Without one it runs in pipe mode: data passes
-    /// unchanged, in streams that stay apart. Everything it is given and shows goes into a journal.
+    /// With a terminal on standard input the command gets a terminal of its own, and standard
+    /// output and error stay apart where they are redirected. Without one it runs in pipe mode:
+    /// data passes unchanged, in streams that stay apart. Everything it is given and shows goes
+    /// into a journal.
     Run(RunArgs),
     /// List sessions, newest first.
     Ls(LsArgs),

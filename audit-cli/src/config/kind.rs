@@ -16,7 +16,8 @@ pub(crate) enum Kind {
     Count(u64, u64),
     /// A number in `0.0..=1.0`.
     Fraction,
-    /// A duration of at least and at most so many milliseconds; `off` is none, where none is allowed.
+    /// A duration of at least and at most so many milliseconds; `off` is none, where none is
+    /// allowed.
     Span(u64, u64),
     /// A size of at least and at most so many bytes.
     Size(u64, u64),

@@ -57,11 +57,11 @@ fn statuses(path: &str) -> &'static [Row] {
             ("128 + N", "Signal N killed the command."),
             (
                 "129, 143, 137",
-                "So ends, by the rule before, a command that does not handle it, when the session \
-                 reached `audit.session_timeout`, the user's terminal was closed, or an operator \
-                 said `auditty ctl terminate`: the command is hung up (SIGHUP, 129), two seconds \
-                 later told to end (SIGTERM, 143), two more seconds later killed (SIGKILL, 137). \
-                 In a blocked session it is killed at once.",
+                "The session reached `audit.session_timeout`, lost its terminal, or was ended by \
+                 `auditty ctl terminate`. The command is hung up (SIGHUP: 129 if that ends it), two \
+                 seconds later told to end (SIGTERM: 143), two more seconds later killed (SIGKILL: \
+                 137); one that handles the signal ends with a status of its own. In a blocked \
+                 session it is killed at once.",
             ),
             (
                 "73",

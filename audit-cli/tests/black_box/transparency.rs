@@ -7,8 +7,8 @@ use crate::terminal::Terminal;
 
 on_every_engine![a_shell_is_a_shell, a_flood_is_interrupted, the_status_is_the_commands];
 
-/// What a flood shows in a fifth of a second where it is fastest. An engine that puts reading before
-/// typing goes beyond it, however slow the machine is.
+/// What a flood shows in a fifth of a second where it is fastest, in bytes. An engine that puts
+/// reading before typing goes beyond it, however slow the machine is.
 const PROMPTLY: usize = 32 << 20;
 
 /// A job that answers lines, whether or not they are typed before it has its terminal.

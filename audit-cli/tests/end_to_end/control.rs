@@ -226,10 +226,10 @@ fn orders_that_make_no_sense_are_refused_in_one_line() {
 fn the_blocked_session_cannot_approve_itself() {
     let sandbox = Sandbox::new();
     let binary = env!("CARGO_BIN_EXE_auditty");
-    // In a process session of its own, so that the block does not stop it.
+    // An orphan in a process session of its own, so that the block does not stop it.
     let script = format!(
         "(until {binary} ctl block >/dev/null 2>&1; do sleep 0.1; done) & \
-         setsid sh -c 'until {binary} ctl status | grep -q blocked; do sleep 0.1; done; {binary} ctl approve > ctl.out 2>&1; echo $? > ctl.status' & \
+         (setsid sh -c 'until {binary} ctl status | grep -q blocked; do sleep 0.1; done; {binary} ctl approve > ctl.out 2>&1; echo $? > ctl.status' &); \
          echo up; read x"
     );
     let mut terminal = Terminal::start(sandbox.command(["run", "--", "sh", "-c", &script]));

@@ -72,8 +72,8 @@ fn a_terminal_that_does_not_read_when_the_child_ends_loses_nothing(stage: &Stage
     }
 }
 
-/// What a flood shows in a fifth of a second where it is fastest. An engine that puts reading before
-/// typing goes beyond it, however slow the machine is.
+/// What a flood shows in a fifth of a second where it is fastest, in bytes. An engine that puts
+/// reading before typing goes beyond it, however slow the machine is.
 const PROMPTLY: usize = 32 << 20;
 
 fn an_interrupt_in_a_flood_acts_promptly(stage: &Stage) {

@@ -259,7 +259,10 @@ fn output_that_finds_no_room_is_told_and_marked_and_ends_with_a_status(stage: &S
     let told = String::from_utf8(err.join().expect("read")).expect("text");
     assert!(told.contains("stdout") && told.lines().count() == 1, "{told:?}");
     assert_eq!(ended.journal.text(Stream::Stdout), "hi\n");
-    let is_mark = |body: &Body| matches!(body, Body::Marker { name, text } if name == "output.failed" && text.contains("3 "));
+    let is_mark = |body: &Body| {
+        matches!(body, Body::Marker { name, text }
+            if name == "output.failed" && text.contains("3 "))
+    };
     assert!(ended.journal.holds(is_mark));
 }
 
