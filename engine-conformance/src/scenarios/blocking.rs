@@ -204,7 +204,7 @@ fn a_job_that_was_stopped_before_a_block_stays_so(stage: &Stage) {
 }
 
 fn what_a_child_in_pipe_mode_has_started_stands_still_too(stage: &Stage) {
-    let mut scene = stage.sh(&format!("{TICK} tick & wait"));
+    let mut scene = stage.sh(&format!("{TICK} tick & sleep 600"));
     scene.spec.pty = false;
     let live = scene.play();
     check_that_ticks_stand_still(&live);
