@@ -296,7 +296,8 @@ impl Lines {
                 Some(true) if at_once && line.follows => {
                     line.due.or(Some((now + AT_ONCE, Fate::Clear)))
                 }
-                Some(true) if confirmed => Some((now, Fate::Clear)),
+                // The prompt of whoever took it may be on its way.
+                Some(true) if confirmed => line.due.or(Some((now + CONFIRMED, Fate::Clear))),
                 Some(true) if at_once => {
                     line.taken.get_or_insert(now);
                     None
@@ -333,7 +334,10 @@ impl Lines {
 
     /// A prompt for a secret was shown: whatever is in doubt may be its answer.
     pub(super) fn prompted(&mut self) {
-        self.lines.iter_mut().filter(|line| line.ended).for_each(|line| line.prompted = true);
+        for line in self.lines.iter_mut().filter(|line| line.ended) {
+            line.prompted = true;
+            line.due = line.due.filter(|(_, fate)| *fate != Fate::Clear);
+        }
     }
 
     /// The kernel flushed what was typed: nobody will tell what it was.
@@ -348,7 +352,7 @@ impl Lines {
             // The last line is often the one that ends the program.
             let recent = line.echoed.is_some_and(|at| now.since(at) <= ECHO_PATIENCE);
             let read = line.ended && recent && !line.waited && !line.follows && !line.secret;
-            Some(if asked {
+            Some(if asked || line.prompted {
                 AHEAD
             } else if read {
                 Fate::Clear

@@ -141,10 +141,6 @@ impl Secrets {
         let rested = self.last_sample.is_none_or(|last| now.since(last) >= SAMPLE_PAUSE);
         let answers = bytes.len() <= PROMPT_CHUNK && self.lines.wait_for_a_reader();
         self.wants_sample |= answers || (rested && !self.lines.is_empty());
-        if answers && self.prompts.judge(self.screen.rows()) == Suspicion::Strong {
-            // The answer may be read and the echo back before the next sample.
-            self.lines.prompted();
-        }
         self.conclude(out);
     }
 

@@ -47,11 +47,16 @@ impl Prompts {
         self.judge_text(&rows.before_cursor())
     }
 
+    /// Whether a row that the cursor has left is a question for a secret that was answered at once.
+    pub(super) fn has_asked(&self, row: &str) -> bool {
+        asks(bare(row)) && self.judge_text(row) == Suspicion::Strong
+    }
+
     /// Judges the text in front of the cursor. Mask characters at its end are what was typed
     /// behind the prompt.
     pub(super) fn judge_text(&self, text: &str) -> Suspicion {
-        let text = text.trim_end().trim_end_matches(is_mask).trim_end();
-        let asks = text.ends_with([':', '：', '?', '？']);
+        let text = bare(text);
+        let asks = asks(text);
         if self.0.is_match(text) && (asks || !holds_command(text)) {
             return Suspicion::Strong;
         }
@@ -59,6 +64,15 @@ impl Prompts {
         let worded = text.chars().filter(|c| c.is_alphabetic()).count() >= 2;
         if asks && worded && !holds_command(text) { Suspicion::Weak } else { Suspicion::None }
     }
+}
+
+/// The text without what stands for typed characters.
+fn bare(text: &str) -> &str {
+    text.trim_end().trim_end_matches(is_mask).trim_end()
+}
+
+fn asks(text: &str) -> bool {
+    text.ends_with([':', '：', '?', '？'])
 }
 
 /// Whether the row is a shell's or an interpreter's and the text behind its prompt a command.

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::Secrets;
 use super::kernel_echo::Found;
 use super::piece::Piece;
+use super::prompt::Suspicion;
 use super::vault::{Fate, Out};
+use super::{PROMPT_CHUNK, Secrets};
 use crate::moment::Moment;
 use crate::stream::Stream;
 
@@ -20,9 +21,11 @@ impl Secrets {
             self.lines.echo.find(bytes)
         };
         let reads_rows = !self.correlation.is_empty() || self.lines.reads_rows();
+        let answers = bytes.len() <= PROMPT_CHUNK && self.lines.wait_for_a_reader();
         let mut decided = Vec::new();
         let mut shown = Vec::new();
         let mut clear = 0..0;
+        let mut asked = false;
         for part in found {
             match part {
                 Found::Other(range) if !reads_rows => {
@@ -36,6 +39,7 @@ impl Secrets {
                     self.screen.rows().feed(&bytes[range], |rows| {
                         correlation.look(rows, prompts, true, &mut decided);
                         lines.look(rows, true, &mut shown);
+                        asked |= answers && prompts.has_asked(&rows.row());
                     });
                 }
                 Found::Newline(_, range) => {
@@ -58,6 +62,10 @@ impl Secrets {
             let rows = self.screen.rows();
             self.correlation.look(rows, &self.prompts, false, &mut decided);
             self.lines.look(rows, false, &mut shown);
+        }
+        if asked || (answers && self.prompts.judge(self.screen.rows()) == Suspicion::Strong) {
+            // The answer may be read and the echo back before the next sample.
+            self.lines.prompted();
         }
         self.apply(decided);
         self.lines.searched(now);

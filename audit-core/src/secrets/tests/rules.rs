@@ -343,7 +343,7 @@ mod type_ahead {
         let mut rig = Rig::new();
         rig.types_echoed("hello");
         assert_eq!(rig.so_far().input(), "", "an unfinished line is in doubt");
-        rig.types("\n").waits(1).unread(6).shows("\r\n").unread(0).waits(5);
+        rig.types("\n").waits(1).unread(6).shows("\r\n").unread(0).waits(12);
         assert_eq!(rig.so_far().input(), "hello\n");
         assert_eq!(rig.so_far().output(), "hello\r\n");
         assert_eq!(rig.secrets.deadline(), None, "no timer runs without a doubt");
@@ -405,6 +405,39 @@ mod type_ahead {
         rig.types("hunter2\n").waits(1).unread(8).shows("hunter2\r\n").waits(900);
         rig.unread(0).shows("done\r\n").waits(5000);
         assert_eq!(rig.ends().input(), "\n");
+    }
+
+    #[test]
+    fn a_line_typed_a_moment_before_a_hidden_prompt_that_takes_it_is_secret() {
+        // Prompt, answer and what follows come in one read, with the echo back on.
+        for moment in 1..200 {
+            let mut rig = Rig::new();
+            rig.types("hunter2\n").waits(1).unread(8).shows("hunter2\r\n").waits(moment);
+            rig.unread(0).shows("Password: \r\ndone\r\n").waits(5000);
+            let recording = rig.ends();
+            assert_eq!(recording.input(), "\n", "after {moment} ms");
+            assert!(!recording.output().contains("hunter2"), "after {moment} ms");
+        }
+    }
+
+    #[test]
+    fn a_prompt_that_comes_behind_the_sample_counts_all_the_same() {
+        for moment in 1..200 {
+            let mut rig = Rig::new();
+            rig.types("hunter2\n").waits(1).unread(8).shows("hunter2\r\n").waits(moment);
+            rig.unread(0).waits(3).shows("Password: \r\ndone\r\n").waits(5000);
+            assert_eq!(rig.ends().input(), "\n", "after {moment} ms");
+        }
+    }
+
+    #[test]
+    fn a_line_that_a_prompt_took_just_before_the_end_is_secret() {
+        for moment in 1..200 {
+            let mut rig = Rig::new();
+            rig.types("hunter2\n").waits(1).unread(8).shows("hunter2\r\n").waits(moment);
+            rig.unread(0).shows("Password: \r\ndone\r\n").waits(1);
+            assert_eq!(rig.ends().input(), "\n", "after {moment} ms");
+        }
     }
 
     #[test]
