@@ -14,6 +14,7 @@
 mod detector;
 mod error;
 mod monitor;
+mod sieve;
 mod skim;
 mod tools;
 

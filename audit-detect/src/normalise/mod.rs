@@ -342,7 +342,7 @@ impl Normaliser {
         match (private, last) {
             (Some(b'?'), b'h' | b'l') => self.mode(&sequence[1..], last == b'h', sink),
             (Some(_), _) => {}
-            (None, b'm') => self.colours(&sequence),
+            (None, b'm') => self.colours(sequence.split(|b| matches!(b, b';' | b':')).map(digits)),
             (None, b'K') => self.row.erase(first),
             (None, b'J') => match first {
                 0 => self.row.erase(0),
@@ -390,8 +390,7 @@ impl Normaliser {
         }
     }
 
-    fn colours(&mut self, sequence: &[u8]) {
-        let mut parts = Parameters(Some(sequence));
+    fn colours(&mut self, mut parts: impl Iterator<Item = u32>) {
         while let Some(part) = parts.next() {
             match part {
                 0 => (self.conceal, self.foreground, self.background) = (false, u16::MAX, u16::MAX),
@@ -473,31 +472,6 @@ fn plain_run(bytes: &[u8]) -> usize {
         at += 32;
     }
     at + bytes[at..].iter().position(|b| special(*b)).unwrap_or(bytes.len() - at)
-}
-
-/// The numbers of a control sequence; one that is left out is 0.
-struct Parameters<'a>(Option<&'a [u8]>);
-
-impl Iterator for Parameters<'_> {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        let bytes = self.0.take()?;
-        let mut number = 0u32;
-        for (at, byte) in bytes.iter().enumerate() {
-            match byte {
-                b'0'..=b'9' => {
-                    number = number.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
-                }
-                b';' | b':' => {
-                    self.0 = Some(&bytes[at + 1..]);
-                    break;
-                }
-                _ => {}
-            }
-        }
-        Some(number)
-    }
 }
 
 fn digits(part: &[u8]) -> u32 {

@@ -82,6 +82,9 @@ impl Slab {
     }
 }
 
+/// A control sequence with more numbers than this is left alone.
+const MOST: usize = 16;
+
 /// Colours in force at the end of a row.
 type Colours = (bool, u16, u16);
 
@@ -106,26 +109,21 @@ impl Normaliser {
         // Everything before is dealt with: rows that are kept, and what changes nothing but colours
         // in front of the next one.
         let (mut done, mut kept, mut colours) = (at, 0, self.colours_now());
-        while read < part.len() {
-            let event = memchr::memchr2(b'\r', 0x1b, &part[read..]).map(|n| read + n);
-            let is_end = event.is_some_and(|event| part[event..].starts_with(b"\r\n"));
-            let end = event.map_or(part.len(), |event| if is_end { event + 2 } else { event });
-            let (piece, before) = (&part[read..end], slab.text.len());
-            slab.take(piece, raw(read), &mut cut);
-            if let Some(last) = memchr::memrchr(b'\n', piece) {
-                let rows = &slab.text[kept..=before + last];
-                let short = short_rows(rows);
-                let all = short == rows.len();
-                kept += short;
-                if short > 0 {
-                    (done, colours) = (read + kept - before, self.colours_now());
-                }
-                if !all {
+        while let Some(event) = memchr::memchr3(b'\n', b'\r', 0x1b, &part[read..]) {
+            let event = read + event;
+            let newline = match part[event..] {
+                [b'\n', ..] => 1,
+                [b'\r', b'\n', ..] => 2,
+                _ => 0,
+            };
+            slab.take(&part[read..event + newline], raw(read), &mut cut);
+            read = event + newline;
+            if newline > 0 {
+                // A longer row is handed over in pieces.
+                if slab.text.len() - kept > ROW_LIMIT + newline {
                     break;
                 }
-            }
-            read = end;
-            if event.is_none_or(|event| event < end) {
+                (done, kept, colours) = (read, slab.text.len(), self.colours_now());
                 continue;
             }
             // A carriage return in the middle of a row, or an escape sequence.
@@ -162,36 +160,28 @@ impl Normaliser {
     /// Length of the control sequence `bytes` begin with, if it changes nothing but colours; or, in
     /// an empty row, nothing but where that is.
     fn colour_or_place(&mut self, bytes: &[u8], empty: bool) -> Option<usize> {
-        if !bytes.starts_with(b"\x1b[") {
-            return None;
+        let parameters = bytes.strip_prefix(b"\x1b[")?;
+        let mut numbers = [0_u32; MOST];
+        let mut last = 0;
+        for (at, byte) in parameters.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => {
+                    let number = &mut numbers[last];
+                    *number = number.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
+                }
+                b';' | b':' if last + 1 < MOST => last += 1,
+                b'm' => {
+                    self.colours(numbers[..=last].iter().copied());
+                    return Some(at + 3);
+                }
+                // To the end of a row that is written from left to right there is nothing to erase.
+                b'K' if last == 0 && numbers[0] == 0 => return Some(at + 3),
+                b'H' | b'f' if empty => return Some(at + 3),
+                _ => return None,
+            }
         }
-        let len = bytes[2..].iter().take(64).position(|b| !matches!(b, b'0'..=b';'))?;
-        let parameters = &bytes[2..2 + len];
-        match bytes[2 + len] {
-            b'm' => self.colours(parameters),
-            // To the end of a row that is written from left to right there is nothing to erase.
-            b'K' if matches!(parameters, [] | [b'0']) => {}
-            b'H' | b'f' if empty => {}
-            _ => return None,
-        }
-        Some(len + 3)
+        None
     }
-}
-
-/// How many bytes the rows have before the first that is so long that it is to be handed over in
-/// pieces.
-fn short_rows(rows: &[u8]) -> usize {
-    if rows.len() <= ROW_LIMIT {
-        return rows.len();
-    }
-    let mut start = 0;
-    for end in memchr::memchr_iter(b'\n', rows) {
-        if end - start > ROW_LIMIT {
-            break;
-        }
-        start = end + 1;
-    }
-    start
 }
 
 /// How many bytes from the start are text, tabs, ends of rows or the begin of an escape sequence.

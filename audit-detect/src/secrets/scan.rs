@@ -3,19 +3,18 @@
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
-use aho_corasick::packed;
 use regex_automata::meta::Regex;
 
 use super::families::{FAMILIES, Family, KEY_END, KEY_START};
 use crate::normalise::{End, Map};
 use crate::rules::{compile, compile_scan};
+use crate::sieve::Sieve;
 
 /// A key of more rows than this is none.
 const KEY_ROWS: u32 = 400;
 
-/// Literals one of which is in every row that holds a secret, folded. No more than 64, so that
-/// the vectorised search can look for all of them at once.
-const ANCHORS: [&str; 64] = [
+/// Literals one of which is in every row that holds a secret, folded.
+const ANCHORS: [&str; 66] = [
     "akia",
     "asia",
     "abia",
@@ -70,7 +69,9 @@ const ANCHORS: [&str; 64] = [
     "eyj",
     "$6$",
     "$y$",
-    "$2",
+    "$2a$",
+    "$2b$",
+    "$2y$",
     "$apr1$",
     "{ss",
     "bearer",
@@ -93,33 +94,11 @@ pub struct Found {
     pub end: usize,
 }
 
-enum Search {
-    Packed(packed::Searcher),
-    Automaton(AhoCorasick),
-}
-
-fn search() -> Option<&'static Search> {
-    static SEARCH: OnceLock<Option<Search>> = OnceLock::new();
-    SEARCH
-        .get_or_init(|| {
-            let packed = packed::Config::new().builder().extend(ANCHORS).build();
-            match packed {
-                Some(searcher) => Some(Search::Packed(searcher)),
-                None => AhoCorasick::new(ANCHORS).ok().map(Search::Automaton),
-            }
-        })
-        .as_ref()
-}
-
-/// Where in `folded` (lower case) a secret may be, from `from` on.
-pub fn has_anchor(folded: &[u8], from: usize) -> Option<usize> {
-    let span = aho_corasick::Span { start: from, end: folded.len() };
-    match search()? {
-        Search::Packed(searcher) => searcher.find_in(folded, span).map(|m| m.start()),
-        Search::Automaton(automaton) => {
-            automaton.find(aho_corasick::Input::new(folded).span(span)).map(|m| m.start())
-        }
-    }
+/// Where in `text`, from `from` on, a secret may be.
+pub fn has_anchor(text: &[u8], from: usize) -> Option<usize> {
+    static SIEVE: OnceLock<Sieve> = OnceLock::new();
+    let sieve = SIEVE.get_or_init(|| Sieve::new(ANCHORS.into_iter().map(|anchor| (anchor, 0))));
+    sieve.next(text, from).map(|found| found.at)
 }
 
 /// Secrets in a row, in order and apart from each other. Private keys are left to [`RowScanner`],
