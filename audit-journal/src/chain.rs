@@ -57,6 +57,13 @@ impl Chain {
         self.link
     }
 
+    /// Stands before the last frame again, which was no block, where the one before has the link
+    /// `previous`.
+    pub(crate) fn step_back(&mut self, previous: Hash) {
+        self.link = previous;
+        self.next = self.next.saturating_sub(1);
+    }
+
     /// Takes the bytes of a block into the streams and returns its content digest.
     ///
     /// # Errors

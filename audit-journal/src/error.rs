@@ -60,6 +60,14 @@ pub enum JournalError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The log of the host does not fit what the host has signed; somebody changed it.
+    #[error("{place}: {reason}")]
+    HostLog {
+        /// Directory of the log.
+        place: String,
+        /// What does not fit.
+        reason: String,
+    },
     /// What was to be imported or searched for cannot be understood.
     #[error("{reason}")]
     Input {

@@ -11,9 +11,12 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::chain::Hash;
+use crate::disk::sync_dir;
 use crate::error::{JournalError, Result};
 use crate::facts::{CertifiedBy, Epoch, EpochReason, Key32, hex, unhex};
+use crate::hostlog;
 use crate::note::Verifier;
+use crate::settings::JournalSettings;
 
 /// The key of a host. It certifies the first epoch of every session and signs the host log.
 #[derive(Debug)]
@@ -22,19 +25,31 @@ pub(crate) struct HostKey {
 }
 
 impl HostKey {
-    /// Reads the key at `path`, which only its owner may read, or creates it there.
-    pub(crate) fn open_or_create(path: &Path) -> Result<Self> {
-        match Self::open(path) {
+    /// Reads the key that `settings` name, or creates it where nothing was signed with it yet.
+    pub(crate) fn open_or_create(settings: &JournalSettings) -> Result<Self> {
+        let path = settings.host_key_path();
+        match Self::open(&path) {
             Err(JournalError::Io { source, .. })
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {
-                Self::create(path)
+                let public = hostlog::dir(&settings.root).join("host.pub");
+                if public.exists() {
+                    return Err(JournalError::Key {
+                        place: path.display().to_string(),
+                        reason: format!(
+                            "the host key is gone; {} is made from it",
+                            public.display()
+                        ),
+                    });
+                }
+                Self::create(&path)
             }
             opened => opened,
         }
     }
 
-    fn open(path: &Path) -> Result<Self> {
+    /// Reads the key at `path`, which only its owner may read.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let io = |e| JournalError::io("read host key", path, e);
         let mut file = OpenOptions::new()
             .read(true)
@@ -73,7 +88,8 @@ impl HostKey {
         let linked = written.and_then(|()| std::fs::hard_link(&own, path));
         let _ = std::fs::remove_file(&own);
         match linked {
-            Ok(()) => Ok(Self { key }),
+            // Nothing may be signed with a key that the machine may forget.
+            Ok(()) => sync_dir(path.parent().unwrap_or(path)).map(|()| Self { key }),
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Self::open(path),
             Err(e) => Err(io(e)),
         }
@@ -152,7 +168,7 @@ impl EpochKey {
     /// A first epoch whose keys are known, for the test vector.
     #[cfg(test)]
     pub(crate) fn vector(session: SessionId, seq: u64, previous: &Hash) -> (HostKey, Self, Epoch) {
-        let host = HostKey { key: SigningKey::from_bytes(&[1; 32]) };
+        let host = vector_host();
         let key = SigningKey::from_bytes(&[2; 32]);
         let by = Certifier::Host(&host);
         let (key, frame) = Self::certify(key, session, 0, EpochReason::Start, by, seq, previous);
@@ -162,6 +178,12 @@ impl EpochKey {
     pub(crate) fn signing(&self) -> &SigningKey {
         &self.key
     }
+}
+
+/// A host whose key is known, for test vectors.
+#[cfg(test)]
+pub(crate) fn vector_host() -> HostKey {
+    HostKey { key: SigningKey::from_bytes(&[1; 32]) }
 }
 
 /// Whose key certifies a new epoch.

@@ -35,6 +35,21 @@ pub(crate) fn root_of(session_dir: &Path) -> Option<PathBuf> {
     (digits(month, 2) && digits(year, 4)).then(|| year.parent().map(Path::to_owned)).flatten()
 }
 
+/// The session a directory is named after.
+pub(crate) fn named(dir: &Path) -> Option<SessionId> {
+    let name = match dir.file_name() {
+        Some(name) => name.to_owned(),
+        None => fs::canonicalize(dir).ok()?.file_name()?.to_owned(),
+    };
+    name.to_str()?.parse().ok()
+}
+
+/// Bytes the segments in `dir` take on the disk.
+pub(crate) fn stored(dir: &Path) -> u64 {
+    let segments = segments(dir).unwrap_or_default();
+    segments.into_iter().map(|n| fs::metadata(segment(dir, n)).map_or(0, |m| m.len())).sum()
+}
+
 /// Path of a segment.
 pub(crate) fn segment(dir: &Path, number: u32) -> PathBuf {
     dir.join(format!("{number:06}.atj"))

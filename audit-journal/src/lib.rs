@@ -77,7 +77,8 @@ pub use error::{JournalError, Result};
 pub use export::{Format, Side, export, export_script};
 pub use facts::{EndSeal, Ended, Header, Key32, OsText, Sealing, StreamSum};
 pub use hostlog::{
-    HostLogProofs, Leaf, leaf_hash, node_hash, verify_consistency, verify_inclusion,
+    HostLogFault, HostLogProofs, Leaf, leaf_hash, node_hash, verify_checkpoint, verify_consistency,
+    verify_inclusion,
 };
 pub use import::{ImportFacts, ImportFormat, import};
 pub use list::{SessionState, SessionSummary, resolve, sessions, summary};
@@ -87,6 +88,7 @@ pub use search::{Line, Lines, Pattern, lines, search};
 pub use settings::JournalSettings;
 pub use text::TextLines;
 pub use verify::{
-    KeySource, Progress, Report, RootReport, Status, Trust, TrustedKey, verify, verify_root,
+    KeySource, LateSigned, Progress, Report, RootReport, Status, Trust, TrustedKey, verify,
+    verify_root,
 };
 pub use writer::{Writer, recorder};

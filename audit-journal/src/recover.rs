@@ -8,16 +8,19 @@ use std::path::Path;
 use audit_core::Stream;
 
 use crate::block::{Piece, Pieces, Raw};
-use crate::chain::Chain;
+use crate::chain::{Chain, Hash};
+use crate::entries::Journal;
 use crate::error::{JournalError, Result};
-use crate::facts::{Ended, EpochReason, Header};
+use crate::facts::{Ended, EpochReason, Header, Sealing};
 use crate::frame::{Packing, flag, kind};
 use crate::head::Phase;
 use crate::heads::{Heads, Next};
+use crate::hostlog::{self, HostLogView};
+use crate::keys::HostKey;
 use crate::layout::{self, HEADS, Lock};
 use crate::settings::JournalSettings;
-use crate::verify::helpers;
-use crate::walk::{Met, Step, Tail, Walk, What};
+use crate::verify::{Believed, Check, Found, Status, Trust, TrustedKey, helpers};
+use crate::walk::{Met, Walk};
 use crate::writer::Writer;
 
 /// What [`recover`] did.
@@ -40,6 +43,10 @@ pub enum Recovery {
 /// Mends the torn tail of a journal whose writer died, and closes it. A second call changes
 /// nothing.
 ///
+/// Everything up to the tail is verified first, as [`crate::verify()`] does, with the host's own
+/// key. What lay behind the last head was signed by nobody yet; it is signed now, and every later
+/// report says which records these are ([`crate::Report::late`]).
+///
 /// `settings` name the host key; with `None` the root and the settings are those of the directory
 /// the session lies in.
 ///
@@ -47,14 +54,6 @@ pub enum Recovery {
 /// [`JournalError::Busy`] when the writer lives, [`JournalError::Corrupt`] when more is wrong than
 /// a torn tail: that is never mended.
 pub fn recover(dir: &Path, settings: Option<JournalSettings>) -> Result<Recovery> {
-    let lock = Lock::take(dir)?;
-    for number in layout::segments(dir)? {
-        let _ = std::fs::remove_file(layout::compact(dir, number));
-    }
-    let Some(standing) = stand(dir)? else { return Ok(Recovery::Empty) };
-    if standing.closed {
-        return Ok(Recovery::Closed);
-    }
     let settings = match settings {
         Some(settings) => settings,
         None => JournalSettings::new(
@@ -62,6 +61,14 @@ pub fn recover(dir: &Path, settings: Option<JournalSettings>) -> Result<Recovery
                 .ok_or_else(|| JournalError::NotFound { what: dir.display().to_string() })?,
         ),
     };
+    let lock = Lock::take(dir)?;
+    let Some(standing) = stand(dir, &settings, true)? else { return Ok(Recovery::Empty) };
+    for number in layout::segments(dir)? {
+        let _ = std::fs::remove_file(layout::compact(dir, number));
+    }
+    if standing.closed {
+        return Ok(Recovery::Closed);
+    }
     let (records, cut) = (standing.records, standing.torn);
     let mut writer =
         Writer::resume(settings, dir.to_owned(), lock, standing, EpochReason::Recovered)?;
@@ -84,7 +91,12 @@ pub(crate) struct Standing {
     /// A record of which only the beginning is there: its number, and how many bytes.
     pub(crate) partial: Option<(u64, usize)>,
     pub(crate) time: u64,
-    pub(crate) epoch: u32,
+    /// Link of the first frame.
+    pub(crate) first_link: Hash,
+    /// Number of the present epoch; `None` when the first is not whole.
+    pub(crate) epoch: Option<u32>,
+    /// Number of the last record a head covers.
+    pub(crate) sealed_record: u64,
     /// Streams with sealed bytes.
     pub(crate) sealed: Vec<Stream>,
     pub(crate) phase: Phase,
@@ -93,71 +105,64 @@ pub(crate) struct Standing {
     pub(crate) uncompressed: Vec<(u32, u64)>,
 }
 
-/// Finds out where the journal in `dir` stands; `None` when not even its first frame is whole.
-pub(crate) fn stand(dir: &Path) -> Result<Option<Standing>> {
-    let mut walk = Walk::with_helpers(dir, helpers())?;
-    let (mut header, mut epoch, mut sealed) = (None, 0, Vec::new());
-    let (mut segment, mut len) = (0, 0);
-    let mut uncompressed: Vec<(u32, u64)> = Vec::new();
-    let mut partial = None;
-    let tail = loop {
-        let met = match walk.next()? {
-            Step::Frame(met) => met,
-            Step::End(tail) => break tail,
-        };
-        (segment, len) = (met.place.segment, met.place.offset + met.frame.len());
-        let Met { frame, .. } = met;
-        if frame.kind == kind::BLOCK && frame.packing == Packing::Stored && frame.raw_len > 2048 {
-            let bytes = u64::from(frame.raw_len);
-            match uncompressed.last_mut() {
-                Some((of, sum)) if *of == segment => *sum += bytes,
-                _ => uncompressed.push((segment, bytes)),
-            }
-        }
-        if let Some(block) = walk.block(&met.frame) {
-            partial = unfinished(&block, partial);
-            if met.frame.flags & flag::SEALED != 0 {
-                find_sealed(&block, &mut sealed);
-            }
-        }
-        match met.what {
-            What::Header(h) => header = Some(*h),
-            What::Epoch(e) => epoch = e.epoch,
-            _ => {}
-        }
+/// Verifies the journal in `dir` and finds out where it stands; `None` when not even its first
+/// frame is whole. A writer that goes on may do so with a host log that is damaged; for somebody
+/// who mends (`mending`) that is a fault like any other.
+///
+/// # Errors
+/// [`JournalError::Corrupt`] when anything is wrong that a crash does not explain.
+pub(crate) fn stand(
+    dir: &Path,
+    settings: &JournalSettings,
+    mending: bool,
+) -> Result<Option<Standing>> {
+    let refused = |(status, reason): Found| {
+        JournalError::corrupt(dir.display(), format!("{}: {reason}", status.name()))
     };
-    let reason = match tail {
-        Tail::Clean => String::new(),
-        Tail::Torn(fault) => fault.reason.to_owned(),
-        Tail::Corrupt { place, reason } => {
-            let path = layout::segment(dir, place.segment);
-            let place = format!("{} at {}", path.display(), place.offset);
-            return Err(JournalError::corrupt(place, reason));
-        }
-        Tail::Missing { segment: missing } if walk.rotated() && missing == segment + 1 => {
-            String::new()
-        }
-        Tail::Missing { segment } => {
-            let path = layout::segment(dir, segment);
-            return Err(JournalError::corrupt(path.display(), "the segment is missing"));
-        }
+    let sealed = Journal::open(dir).is_ok_and(|j| j.header().sealing == Sealing::Epochs);
+    let host = sealed.then(|| HostKey::open(&settings.host_key_path())).transpose()?;
+    let trust = match &host {
+        Some(host) => Trust::Key(TrustedKey(host.public())),
+        None => Trust::FirstUse,
     };
-    let Some(header) = header else { return Ok(None) };
+    let verifier = host.map(|host| host.verifier()).or_else(|| hostlog::published(&settings.root));
+    let log = HostLogView::read(&settings.root, verifier.as_ref(), layout::named(dir))?;
+    let mut check = Check::new(dir, Believed::new(&trust, None), log.as_ref(), helpers());
+    let mut tail = Last::default();
+    let (found, walk) = check.run(dir, None, &mut |walk, met| tail.take(walk, met))?;
+    if !matches!(found.0, Status::Intact | Status::Truncated) {
+        return Err(refused(found));
+    }
+    let against = log.as_ref().and_then(|log| match mending {
+        true => check.against(log),
+        false => check.accused(log),
+    });
+    if let Some(against) = against {
+        return Err(refused(against));
+    }
+    let Some(header) = check.header().cloned() else { return Ok(None) };
+    let (records, time) = (walk.records, walk.time());
+    let segments = walk.segments().to_vec();
+    let (mut segment, mut len) = tail.behind;
     if walk.rotated() {
-        (segment, len) = (segment + 1, 0);
+        (segment, len) = (segment.saturating_add(1), 0);
     }
-    let file_len = walk.segments().iter().find(|(n, _)| *n == segment).map_or(0, |(_, l)| *l);
-    let phase = Heads::last(dir)?.map_or(Phase::Running, |h| h.phase);
-    let (records, time, closed) = (walk.records, walk.time(), walk.closed().is_some());
-    let Some(chain) = walk.into_chain() else { return Ok(None) };
-    let heads = fit_heads(dir, chain.next)?;
+    let Some(mut chain) = walk.into_chain() else { return Ok(None) };
     let mut reasons = Vec::new();
-    if !reason.is_empty() {
-        reasons.push(reason);
+    if check.end_unsigned() {
+        // Nothing can follow an end. This one was never signed, so it is a torn tail.
+        (segment, len) = tail.before;
+        chain.step_back(tail.previous);
+        reasons.push("the end was not signed".to_owned());
     }
+    if !check.torn().is_empty() {
+        reasons.push(check.torn().to_owned());
+    }
+    let heads = fit_heads(dir, chain.next)?;
     if heads.beyond > 0 {
         reasons.push(format!("{} signed heads are of frames that are not there", heads.beyond));
     }
+    let file_len = segments.iter().find(|(n, _)| *n == segment).map_or(0, |(_, l)| *l);
     Ok(Some(Standing {
         header,
         chain,
@@ -167,14 +172,51 @@ pub(crate) fn stand(dir: &Path) -> Result<Option<Standing>> {
         torn_reason: reasons.join("; "),
         heads,
         records,
-        partial,
+        partial: tail.partial,
         time,
-        epoch,
-        sealed,
-        phase,
-        closed,
-        uncompressed,
+        first_link: check.first_link().unwrap_or_default(),
+        epoch: check.epoch(),
+        sealed_record: check.sealed_record(),
+        sealed: tail.sealed,
+        phase: check.phase(),
+        closed: found.0 == Status::Intact,
+        uncompressed: tail.uncompressed,
     }))
+}
+
+/// What a writer must know of the frames it goes on behind.
+#[derive(Default)]
+struct Last {
+    /// Where the last frame begins, and what is behind it: segment and offset.
+    before: (u32, u64),
+    behind: (u32, u64),
+    /// Link of the frame before the last.
+    previous: Hash,
+    partial: Option<(u64, usize)>,
+    sealed: Vec<Stream>,
+    uncompressed: Vec<(u32, u64)>,
+}
+
+impl Last {
+    fn take(&mut self, walk: &Walk, met: &Met) {
+        let Met { frame, place, previous, .. } = met;
+        self.before = (place.segment, place.offset);
+        self.behind = (place.segment, place.offset + frame.len());
+        self.previous = *previous;
+        if frame.kind == kind::BLOCK && frame.packing == Packing::Stored && frame.raw_len > 2048 {
+            let bytes = u64::from(frame.raw_len);
+            match self.uncompressed.last_mut() {
+                Some((of, sum)) if *of == place.segment => *sum += bytes,
+                _ => self.uncompressed.push((place.segment, bytes)),
+            }
+        }
+        if let Some(block) = walk.block(frame) {
+            self.partial = unfinished(&block, self.partial);
+            if frame.flags & flag::SEALED != 0 {
+                find_sealed(&block, &mut self.sealed);
+            }
+        }
+    }
 }
 
 /// Adds the streams that have sealed bytes in `block`.
@@ -207,7 +249,7 @@ pub(crate) fn cut(dir: &Path, standing: &Standing) -> Result<()> {
     if standing.torn > 0 {
         set_aside(&layout::segment(dir, standing.segment), standing.len)?;
     }
-    if standing.heads.beyond > 0 {
+    if standing.heads.torn {
         set_aside(&dir.join(HEADS), standing.heads.len)?;
     }
     // A segment that was created, but not yet announced, is empty and made again when needed.
@@ -247,6 +289,8 @@ pub(crate) struct HeadsFit {
     /// Heads behind it, of frames that are not there: the machine died before the frames were on
     /// the disk, or somebody cut them off.
     pub(crate) beyond: u64,
+    /// Whether anything is behind it.
+    pub(crate) torn: bool,
 }
 
 /// How far the heads of the session in `dir` fit a journal whose next frame is `next`.
@@ -258,8 +302,9 @@ fn fit_heads(dir: &Path, next: u64) -> Result<HeadsFit> {
             Next::Head(signed) if signed.head.frame < next && fit.beyond == 0 => {
                 fit.len = heads.position();
             }
-            Next::Head(_) => fit.beyond += 1,
-            Next::End | Next::Torn => return Ok(fit),
+            Next::Head(_) => (fit.beyond, fit.torn) = (fit.beyond + 1, true),
+            Next::End => return Ok(fit),
+            Next::Torn => return Ok(HeadsFit { torn: true, ..fit }),
             Next::Bad => {
                 let path = dir.join(HEADS);
                 return Err(JournalError::corrupt(path.display(), "holds what is no head"));

@@ -29,7 +29,7 @@ pub fn expire(dir: &Path, settings: &JournalSettings, unix_millis: u64) -> Resul
         return Err(JournalError::NotFound { what: dir.display().to_string() });
     }
     let _lock = Lock::take(dir)?;
-    let host = HostKey::open_or_create(&settings.host_key_path())?;
+    let host = HostKey::open(&settings.host_key_path())?;
     HostLog::open(&settings.root, &host)?.append(&Leaf::Expired { session, unix_millis })?;
     std::fs::remove_dir_all(dir).map_err(|e| JournalError::io("remove", dir, e))
 }

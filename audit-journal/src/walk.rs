@@ -40,7 +40,7 @@ pub(crate) enum What {
     Epoch(Epoch),
     Block { last: u64 },
     Segment,
-    Rotate,
+    Rotate(Rotate),
     Recovered(Recovered),
     End(EndSeal),
     Unknown,
@@ -164,14 +164,14 @@ impl Walk {
         let expected = match self.segment {
             None => 0,
             Some(last) if last == segment => return None,
-            Some(last) => last + 1,
+            Some(last) => last.saturating_add(1),
         };
         (segment > expected).then_some(Tail::Missing { segment: expected })
     }
 
     /// A segment that was announced but is not there at all.
     fn missing(&self) -> Option<Tail> {
-        let expected = self.segment.map_or(0, |last| last + u32::from(self.rotated));
+        let expected = self.segment.map_or(0, |last| last.saturating_add(u32::from(self.rotated)));
         // It may have come since the segments were listed.
         let there = self.segments().iter().any(|(n, _)| *n == expected)
             || layout::segment(&self.dir, expected).exists();
@@ -190,6 +190,14 @@ impl Walk {
             return Err("a frame behind a rotation".to_owned());
         }
         let what = parse(frame, &self.raw).map_err(|e| e.to_string())?;
+        if frame.kind != kind::BLOCK && frame.flags != 0 {
+            return Err("flags on a frame that is no block".to_owned());
+        }
+        if let What::Rotate(rotate) = what
+            && Some(rotate.next) != place.segment.checked_add(1)
+        {
+            return Err(format!("a rotation to segment {}", rotate.next));
+        }
         let chain = match (&mut self.chain, &what) {
             (None, What::Header(header)) => {
                 if header.format != 1 {
@@ -244,7 +252,7 @@ impl Walk {
         if let What::End(end) = &what {
             self.closed = Some(end.how);
         }
-        self.rotated = matches!(what, What::Rotate);
+        self.rotated = matches!(what, What::Rotate(_));
         self.segment = Some(place.segment);
         self.time = frame.time;
         Ok((previous, what))
@@ -261,10 +269,7 @@ fn parse(frame: &Frame, raw: &[u8]) -> Result<What> {
                 .last(),
         },
         kind::SEGMENT => What::Segment,
-        kind::ROTATE => {
-            let _: Rotate = uncbor(raw, "rotation")?;
-            What::Rotate
-        }
+        kind::ROTATE => What::Rotate(uncbor(raw, "rotation")?),
         kind::RECOVERED => What::Recovered(uncbor(raw, "recovery")?),
         kind::END => What::End(uncbor(raw, "end")?),
         _ => What::Unknown,

@@ -223,11 +223,14 @@ impl Frontier {
         self.size
     }
 
-    pub(super) fn push(&mut self, leaf: Hash) {
+    /// Takes the next leaf and hands the nodes it completes to `complete`, from the bottom up.
+    pub(super) fn push(&mut self, leaf: Hash, mut complete: impl FnMut(&Hash)) {
         let mut hash = leaf;
+        complete(&hash);
         for _ in 0..self.size.trailing_ones() {
             let left = self.edge.pop().unwrap_or_default();
             hash = node_hash(&left, &hash);
+            complete(&hash);
         }
         self.edge.push(hash);
         self.size += 1;
@@ -316,7 +319,9 @@ mod tests {
             let new = completed(&nodes, size, *leaf).unwrap();
             file.write_all_at(&new.concat(), stored * 32).unwrap();
             stored += new.len() as u64;
-            frontier.push(*leaf);
+            let mut pushed = Vec::new();
+            frontier.push(*leaf, |node| pushed.push(*node));
+            assert_eq!(pushed, new);
         }
     }
 

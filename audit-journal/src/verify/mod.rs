@@ -1,22 +1,28 @@
 //! Checking that nothing was changed: chain, signatures, epochs, digests, host log.
 
+mod check;
 mod root;
 mod session;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use audit_core::SessionId;
 use ed25519_dalek::VerifyingKey;
 
 use crate::error::{JournalError, Result};
+use crate::hostlog;
+use crate::keys::{fingerprint, host_verifier};
+use crate::layout;
 use crate::note::Verifier;
 
+pub(crate) use check::{Believed, Check, Found};
 pub use root::{RootReport, verify_root};
 pub use session::verify;
 
-/// What a verification found. The numbers are the exit codes of `auditty verify`; a session with
-/// several faults has the status of the gravest, which is the first of them in its journal.
+/// What a verification found. The numbers are the exit codes of `auditty verify`. A session with
+/// several faults has the status of the first that is met: on the way through its journal, then
+/// against the host log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
@@ -57,6 +63,22 @@ impl Status {
         }
     }
 
+    /// The graver of two. A running or crashed session is no proof of meddling, and less than one
+    /// that cannot be read.
+    #[must_use]
+    pub const fn graver(self, other: Self) -> Self {
+        if other.gravity() > self.gravity() { other } else { self }
+    }
+
+    const fn gravity(self) -> u8 {
+        match self {
+            Self::Intact => 0,
+            Self::Truncated => 1,
+            Self::Unreadable => 2,
+            fault => fault.code(),
+        }
+    }
+
     /// Name in reports.
     pub const fn name(self) -> &'static str {
         match self {
@@ -80,13 +102,44 @@ pub enum Trust {
     /// nobody without that key changed anything, and nothing about whose key it is.
     #[default]
     FirstUse,
-    /// This key and no other.
+    /// The key the root has been known by: as [`Trust::FirstUse`], and a root that holds another
+    /// key is a stranger.
+    Known(TrustedKey),
+    /// This key and no other, and nothing that is not signed.
     Key(TrustedKey),
 }
 
 /// A host's public key that somebody vouches for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedKey(pub(crate) VerifyingKey);
+
+impl TrustedKey {
+    /// The key that the root `root` holds, if it holds one.
+    pub fn of_root(root: &Path) -> Option<Self> {
+        hostlog::published(root).map(|verifier| Self(verifier.key))
+    }
+
+    /// Reads a verifier key (`name+hash+base64`, as in `hostlog/host.pub`) or 64 hexadecimal
+    /// digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        Verifier::parse(text)
+            .map(|v| v.key)
+            .or_else(|| VerifyingKey::from_bytes(&crate::facts::unhex32(text)?).ok())
+            .map(Self)
+    }
+
+    /// Sixteen hexadecimal digits that tell keys apart.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.0)
+    }
+}
+
+/// As a verifier key.
+impl fmt::Display for TrustedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&host_verifier(self.0).text())
+    }
+}
 
 impl Trust {
     /// Reads the key in `path`: a verifier key (`name+hash+base64`, as in `hostlog/host.pub`) or 64
@@ -96,11 +149,7 @@ impl Trust {
     /// The file cannot be read or holds no key.
     pub fn from_file(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| JournalError::io("read", path, e))?;
-        let text = text.trim();
-        let key = Verifier::parse(text)
-            .map(|v| v.key)
-            .or_else(|| VerifyingKey::from_bytes(&crate::facts::unhex32(text)?).ok());
-        key.map(|key| Self::Key(TrustedKey(key))).ok_or_else(|| JournalError::Key {
+        TrustedKey::parse(text.trim()).map(Self::Key).ok_or_else(|| JournalError::Key {
             place: path.display().to_string(),
             reason: "expected a verifier key or 64 hexadecimal digits".to_owned(),
         })
@@ -113,6 +162,8 @@ impl Trust {
 pub enum KeySource {
     /// It was given.
     Given,
+    /// It is the one the root has been known by.
+    Known,
     /// It is the key of the root the session lies in.
     Root,
     /// The session names it; nobody vouches for it.
@@ -127,6 +178,8 @@ pub enum KeySource {
 pub struct Report {
     /// Name of the session, where its journal tells.
     pub session: Option<SessionId>,
+    /// Its directory, unless it is gone.
+    pub dir: Option<PathBuf>,
     /// What was found.
     pub status: Status,
     /// Last record that is proved by the chain.
@@ -143,8 +196,60 @@ pub struct Report {
     pub key: KeySource,
     /// Sixteen hexadecimal digits of that key's fingerprint.
     pub fingerprint: Option<String>,
+    /// Records that no head covered while they were recorded.
+    pub late: Vec<LateSigned>,
     /// One line for people.
     pub reason: String,
+}
+
+/// Records that were first signed when their writer had died: what lay behind the last head then.
+/// Whoever could write the files in between could have written them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LateSigned {
+    /// The first of them.
+    pub first: u64,
+    /// The last of them; of this one there may be a part only.
+    pub last: u64,
+    /// At recovery; else when another writer went on.
+    pub at_recovery: bool,
+}
+
+impl fmt::Display for LateSigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let when = if self.at_recovery { "at recovery" } else { "when its writer was replaced" };
+        write!(f, "records {} to {} were first signed {when}", self.first, self.last)
+    }
+}
+
+impl Report {
+    /// The report of a session of which nothing is known but its name.
+    fn bare(session: Option<SessionId>, status: Status, reason: String) -> Self {
+        Self {
+            session,
+            dir: None,
+            status,
+            records: 0,
+            sealed: 0,
+            frame: None,
+            unsealed_frames: 0,
+            bytes: 0,
+            key: KeySource::None,
+            fingerprint: None,
+            late: Vec::new(),
+            reason,
+        }
+    }
+
+    fn unreadable(dir: &Path, reason: String) -> Self {
+        let report = Self::bare(layout::named(dir), Status::Unreadable, reason);
+        Self { dir: Some(dir.to_owned()), ..report }
+    }
+
+    fn missing(session: SessionId) -> Self {
+        let reason = "the host log knows this session, and its journal is not there";
+        Self::bare(Some(session), Status::HostLogMismatch, reason.to_owned())
+    }
 }
 
 impl fmt::Display for Report {

@@ -282,7 +282,11 @@ impl Writer {
         let next = self.number + 1;
         let path = layout::segment(&self.dir, next);
         let file = GrowingFile::create(&path, self.settings.reserve)?;
-        if let Err(e) = self.put(kind::ROTATE, &Rotate { next }, Need::Vital) {
+        // A rotation that survives the machine leads to a segment that does.
+        let announced = sync_dir(&self.dir);
+        let announced =
+            announced.and_then(|()| self.put(kind::ROTATE, &Rotate { next }, Need::Vital));
+        if let Err(e) = announced {
             let _ = std::fs::remove_file(&path);
             return Err(e);
         }
@@ -301,6 +305,12 @@ impl Writer {
 
     /// Makes everything written survive the machine.
     fn sync_machine(&mut self) -> Result<()> {
+        // Records without a single head would look like ones that were never signed.
+        if self.new_names
+            && let Some(signer) = &mut self.signer
+        {
+            let _ = signer.heads.sync();
+        }
         while let Some(file) = self.unsynced.last_mut() {
             file.sync()?;
             self.unsynced.pop();

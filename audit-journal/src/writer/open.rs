@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use audit_core::{PartError, Recorder, SessionSpec};
 
-use super::seal::Signer;
+use super::seal::{Signer, unless_damaged};
 use super::{ChainBox, Writer};
 use crate::block::Builder;
-use crate::chain::Chain;
-use crate::disk::{GrowingFile, Need, create_dirs};
+use crate::chain::{Chain, Hash};
+use crate::disk::{GrowingFile, Need, create_dirs, sync_dir};
 use crate::error::{JournalError, Result};
 use crate::facts::{EpochReason, Header, Key32, Recovered, Sealing};
 use crate::frame::kind;
@@ -51,7 +51,7 @@ impl Writer {
             clear(&dir)?;
             return Self::begin(Header::of(spec), settings, dir, lock, true);
         }
-        match recover::stand(&dir)? {
+        match recover::stand(&dir, &settings, false)? {
             Some(standing) => Self::resume(settings, dir, lock, standing, EpochReason::Restarted),
             None => {
                 // Its writer died before the first frame was whole: nothing is lost.
@@ -76,7 +76,7 @@ impl Writer {
         lock: Lock,
         sign: bool,
     ) -> Result<Self> {
-        let host = sign.then(|| HostKey::open_or_create(&settings.host_key_path())).transpose()?;
+        let host = sign.then(|| HostKey::open_or_create(&settings)).transpose()?;
         if let Some(host) = &host {
             hostlog::publish(&settings.root, host)?;
             header.sealing = Sealing::Epochs;
@@ -91,15 +91,9 @@ impl Writer {
         let header = writer.header.clone();
         writer.put(kind::HEADER, &header, Need::Vital)?;
         if let Some(host) = host {
-            let first = Leaf::Start {
-                session: header.session,
-                link: writer.chain.0.link,
-                unix_millis: header.opened_unix_millis,
-            };
+            let first = writer.chain.0.link;
             writer.sign_with(&host, 0, EpochReason::Start, None)?;
-            if header.host_log {
-                HostLog::open(&writer.settings.root, &host)?.append(&first)?;
-            }
+            writer.log_start(&host, first)?;
             writer.sign_head(Phase::Running)?;
         }
         Ok(writer)
@@ -190,11 +184,54 @@ impl Writer {
             writer.put(kind::RECOVERED, &frame, Need::Vital)?;
         }
         if writer.header.sealing == Sealing::Epochs {
-            let host = HostKey::open_or_create(&writer.settings.host_key_path())?;
-            writer.sign_with(&host, standing.epoch + 1, reason, Some(standing.heads.len))?;
+            let host = HostKey::open(&writer.settings.host_key_path())?;
+            let (epoch, reason) = match standing.epoch {
+                Some(epoch) => (epoch.checked_add(1), reason),
+                None => (Some(0), EpochReason::Start),
+            };
+            let epoch =
+                epoch.ok_or_else(|| JournalError::corrupt(path.display(), "no epoch left"))?;
+            writer.sign_with(&host, epoch, reason, Some(standing.heads.len))?;
+            // Its writer may have died before the log knew of it. Where a record was signed, it did.
+            if standing.sealed_record == 0 {
+                writer.log_start_again(&host, standing.first_link)?;
+            }
             writer.sign_head(writer.phase)?;
         }
         Ok(writer)
+    }
+
+    /// Tells the host log that the session begins, with the link of its first frame. A log that
+    /// somebody damaged stays as it is, and keeps nobody from recording.
+    fn log_start(&mut self, host: &HostKey, link: Hash) -> Result<()> {
+        if !self.header.host_log {
+            return Ok(());
+        }
+        // The log must not know a session that the machine may forget.
+        self.segment.sync()?;
+        for dir in self.dir.ancestors().take(4) {
+            sync_dir(dir)?;
+        }
+        let leaf = Leaf::Start {
+            session: self.header.session,
+            link,
+            unix_millis: self.header.opened_unix_millis,
+        };
+        let logged = HostLog::open(&self.settings.root, host).and_then(|mut log| log.append(&leaf));
+        unless_damaged(logged)
+    }
+
+    /// [`Writer::log_start`], unless the log knows the session.
+    fn log_start_again(&mut self, host: &HostKey, link: Hash) -> Result<()> {
+        if self.header.host_log {
+            let session = self.header.session;
+            match HostLog::open(&self.settings.root, host).and_then(|mut log| log.knows(session)) {
+                Ok(true) | Err(JournalError::HostLog { .. }) => return Ok(()),
+                Ok(false) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        self.log_start(host, link)
     }
 
     /// Starts signing with a fresh key that the host certifies. `heads` is where `heads.note` goes

@@ -5,7 +5,7 @@ use audit_core::{Durability, Stream};
 use super::{Writer, nanos};
 use crate::chain::Hash;
 use crate::disk::{GrowingFile, Need};
-use crate::error::Result;
+use crate::error::{JournalError, Result};
 use crate::facts::{EndSeal, Ended, EpochReason, Key32, StreamSum};
 use crate::frame::kind;
 use crate::head::{self, Head, Phase};
@@ -57,12 +57,13 @@ impl Writer {
 
     /// Signs a head at the place where the chain stands.
     pub(super) fn sign_head(&mut self, phase: Phase) -> Result<()> {
+        let unix_millis = self.unix_millis();
         let Some(signer) = &mut self.signer else { return Ok(()) };
         let head = Head::of(
             self.header.session,
             &self.chain.0,
             self.written,
-            self.header.opened_unix_millis + self.now / 1_000_000,
+            unix_millis,
             phase,
             signer.key.epoch,
         );
@@ -78,9 +79,10 @@ impl Writer {
     /// Replaces the signing key by a fresh one, which the old one certifies before it is wiped.
     fn next_epoch(&mut self) -> Result<()> {
         let Some(signer) = &self.signer else { return Ok(()) };
+        let Some(epoch) = signer.key.epoch.checked_add(1) else { return Ok(()) };
         let (key, frame) = EpochKey::certified(
             self.header.session,
-            signer.key.epoch + 1,
+            epoch,
             EpochReason::Age,
             Certifier::Previous(&signer.key),
             self.chain.0.next,
@@ -117,7 +119,8 @@ impl Writer {
     /// Says in the host log where the chain stands as a segment ends. Not being able to is no
     /// reason to stop recording.
     pub(super) fn note_rotation(&mut self) {
-        if self.sign_head(self.phase).is_ok() {
+        // The log must not know a frame that the machine may forget.
+        if self.sign_head(self.phase).is_ok() && self.sync_machine().is_ok() {
             let leaf = Leaf::Head {
                 session: self.header.session,
                 frame: self.chain.0.next.saturating_sub(1),
@@ -131,8 +134,13 @@ impl Writer {
         if !self.header.host_log {
             return Ok(());
         }
-        let host = HostKey::open_or_create(&self.settings.host_key_path())?;
-        HostLog::open(&self.settings.root, &host)?.append(leaf)
+        let host = HostKey::open(&self.settings.host_key_path())?;
+        unless_damaged(HostLog::open(&self.settings.root, &host)?.append(leaf))
+    }
+
+    /// Wall-clock time of the last record, milliseconds since the Unix epoch.
+    fn unix_millis(&self) -> u64 {
+        self.header.opened_unix_millis.saturating_add(self.now / 1_000_000)
     }
 
     /// Writes the end frame, signs it and tells the host log. What was done stays done when a
@@ -157,7 +165,7 @@ impl Writer {
             session: self.header.session,
             frame: self.chain.0.next - 1,
             link: self.chain.0.link,
-            unix_millis: self.header.opened_unix_millis + self.now / 1_000_000,
+            unix_millis: self.unix_millis(),
         };
         // A full disk must not keep a session from being closed; `verify` then finds no end leaf.
         match self.log(&leaf) {
@@ -179,5 +187,13 @@ impl Writer {
             StreamSum { stream, len, sha256: Key32(digest), exported }
         };
         Ok(head::streams(&self.chain.0).into_iter().map(sum).collect())
+    }
+}
+
+/// A log that somebody damaged stays as it is, for `verify` to tell of; recording goes on.
+pub(super) fn unless_damaged(logged: Result<()>) -> Result<()> {
+    match logged {
+        Err(JournalError::HostLog { .. }) => Ok(()),
+        logged => logged,
     }
 }
