@@ -111,8 +111,10 @@ fn an_append_cut_short_at_any_byte_is_finished_or_undone() {
     let before: Vec<_> =
         [LEAVES, "hashes", CHECKPOINT].map(|n| std::fs::read(log(&root, n)).unwrap()).into();
     tape.close();
-    let (after, next) =
-        (std::fs::read(log(&root, LEAVES)).unwrap(), std::fs::read(log(&root, CHECKPOINT)).unwrap());
+    let (after, next) = (
+        std::fs::read(log(&root, LEAVES)).unwrap(),
+        std::fs::read(log(&root, CHECKPOINT)).unwrap(),
+    );
     let old = before[0].len();
     for len in old..=after.len() {
         let (copied, _) = copied(&root);

@@ -5,9 +5,10 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use audit_core::{Body, Stream, Winsize};
-use audit_journal::{Journal, Recovery, Report, Status, Trust, recover, verify, verify_root};
-use common::{Root, copy, data, spec};
+use audit_core::{Body, Winsize};
+use audit_journal::{Status, Trust, verify, verify_root};
+use common::forge::{check, code, forged, frames, notes, unlock};
+use common::{Root, copy, spec};
 
 /// A small complete session of two segments, with its root.
 fn session(root: &Root, n: u8) -> PathBuf {
@@ -25,37 +26,6 @@ fn session(root: &Root, n: u8) -> PathBuf {
     tape.close()
 }
 
-fn check(dir: &Path) -> Report {
-    verify(dir, &Trust::FirstUse, None)
-}
-
-/// A copy of a whole root, in which a session may be changed.
-fn forged(root: &Root, dir: &Path) -> (tempfile::TempDir, PathBuf) {
-    let copied = tempfile::tempdir().unwrap();
-    copy(root.path(), copied.path());
-    let dir = copied.path().join(dir.strip_prefix(root.path()).unwrap());
-    for entry in fs::read_dir(&dir).unwrap() {
-        let path = entry.unwrap().path();
-        let mut mode = fs::metadata(&path).unwrap().permissions();
-        #[expect(clippy::permissions_set_readonly_false, reason = "a copy in a test")]
-        mode.set_readonly(false);
-        fs::set_permissions(&path, mode).unwrap();
-    }
-    (copied, dir)
-}
-
-/// Beginning and length of every frame in a segment.
-fn frames(segment: &[u8]) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < segment.len() {
-        let stored = u32::from_le_bytes(segment[at + 12..at + 16].try_into().unwrap());
-        found.push((at, 68 + stored as usize));
-        at += 68 + stored as usize;
-    }
-    found
-}
-
 #[test]
 fn a_complete_session_is_intact() {
     let root = Root::new();
@@ -66,91 +36,246 @@ fn a_complete_session_is_intact() {
     assert_eq!(verify_root(root.path(), &Trust::FirstUse, None).unwrap().code(), 0);
 }
 
-#[test]
-fn every_flipped_bit_is_found() {
-    let root = Root::new();
-    let dir = session(&root, 1);
-    let (_copied, dir) = forged(&root, &dir);
-    for name in ["000000.atj", "000001.atj"] {
-        let path = dir.join(name);
-        let whole = fs::read(&path).unwrap();
-        let mut bad = whole.clone();
-        // Every bit of the header and of one block, and one bit of every other byte.
-        let all = frames(&whole);
-        let (block, len) = all[all.len() - 2];
-        for at in 0..whole.len() {
-            let every = at < 68 || (block..block + len).contains(&at);
-            for bit in if every { 0..8 } else { at % 8..at % 8 + 1 } {
-                bad[at] ^= 1 << bit;
-                fs::write(&path, &bad).unwrap();
-                let report = check(&dir);
-                assert_eq!(report.status, Status::Corrupt, "{name} byte {at} bit {bit}: {report}");
-                bad[at] = whole[at];
-            }
-        }
-        fs::write(&path, &whole).unwrap();
-    }
-    assert_eq!(check(&dir).status, Status::Intact);
+/// Files whose bytes prove nothing, and why they need not.
+const IRRELEVANT: [(&str, &str); 3] = [
+    ("session.json", "a copy of the header for people, which nothing reads"),
+    ("hashes", "derived from the leaves; a writer checks it and makes it anew"),
+    ("host.key", "the secret half; a writer refuses one that does not fit `host.pub`"),
+];
+
+/// Every file below `dir`.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn is_irrelevant(path: &Path) -> bool {
+    IRRELEVANT.iter().any(|(name, _)| path.ends_with(name))
+}
+
+/// A session as small as one of two segments can be.
+fn small(root: &Root) -> PathBuf {
+    let mut settings = root.settings();
+    settings.segment_size = 700;
+    let mut tape = root.open_with(1, settings);
+    tape.tty(b"$ ");
+    tape.sync();
+    tape.input(b"x");
+    tape.close()
 }
 
 #[test]
-fn every_changed_byte_of_the_heads_is_found() {
+fn every_single_bit_of_every_file_counts() {
     let root = Root::new();
-    let dir = session(&root, 1);
-    let (_copied, dir) = forged(&root, &dir);
-    let path = dir.join("heads.note");
-    let whole = fs::read(&path).unwrap();
-    for at in 0..whole.len() {
+    let dir = small(&root);
+    assert!(dir.join("000001.atj").exists());
+    let names: Vec<PathBuf> = files(root.path())
+        .iter()
+        .map(|p| p.strip_prefix(root.path()).unwrap().to_owned())
+        .collect();
+    for name in ["000000.atj", "000001.atj", "heads.note", "leaves", "checkpoint", "host.pub"] {
+        assert!(names.iter().any(|n| n.ends_with(name)), "{name} in {names:?}");
+    }
+    // Every thread has a copy of its own, and takes every so manieth byte.
+    let threads = 4;
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (names, root, dir) = (&names, &root, &dir);
+            scope.spawn(move || {
+                let (copied, _) = forged(root, dir);
+                assert_eq!(code(copied.path()), 0);
+                for name in names.iter().filter(|name| !is_irrelevant(name)) {
+                    let path = copied.path().join(name);
+                    let whole = fs::read(&path).unwrap();
+                    let mut bad = whole.clone();
+                    for at in (thread..whole.len()).step_by(threads) {
+                        for bit in 0..8 {
+                            bad[at] = whole[at] ^ 1 << bit;
+                            fs::write(&path, &bad).unwrap();
+                            let code = code(copied.path());
+                            assert!(code >= 11, "{}: byte {at} bit {bit}: {code}", name.display());
+                        }
+                        bad[at] = whole[at];
+                    }
+                    fs::write(&path, &whole).unwrap();
+                }
+                assert_eq!(code(copied.path()), 0);
+            });
+        }
+    });
+}
+
+#[test]
+fn bytes_that_prove_nothing_change_no_verdict() {
+    let root = Root::new();
+    let dir = small(&root);
+    let (copied, _) = forged(&root, &dir);
+    let mut seen = 0;
+    for path in files(copied.path()).into_iter().filter(|path| is_irrelevant(path)) {
+        let whole = fs::read(&path).unwrap();
         let mut bad = whole.clone();
-        bad[at] ^= 1;
+        for at in 0..whole.len() {
+            bad[at] ^= 1 << (at % 8);
+        }
         fs::write(&path, &bad).unwrap();
-        let report = check(&dir);
-        assert_ne!(report.status, Status::Intact, "byte {at}: {report}");
+        assert_eq!(code(copied.path()), 0, "{}", path.display());
+        let settings = audit_journal::JournalSettings::new(copied.path());
+        let written = audit_journal::Writer::open(&spec(2, copied.path()), settings);
+        match path.ends_with("host.key") {
+            true => assert!(written.is_err()),
+            false => {
+                audit_core::Recorder::close(&mut written.unwrap()).unwrap();
+                assert_eq!(code(copied.path()), 0, "{}", path.display());
+                fs::remove_dir_all(common::session_dir(copied.path(), 2)).unwrap();
+                fs::remove_dir_all(copied.path().join("hostlog")).unwrap();
+                copy(&root.path().join("hostlog"), &copied.path().join("hostlog"));
+            }
+        }
+        fs::write(&path, &whole).unwrap();
+        seen += 1;
     }
-    // Cut anywhere: what is not signed any more is told.
-    for len in 0..whole.len() - 1 {
-        fs::write(&path, &whole[..len]).unwrap();
-        let report = check(&dir);
-        assert_eq!(report.status, Status::Unsealed, "cut at {len}: {report}");
+    assert_eq!(seen, IRRELEVANT.len());
+}
+
+#[test]
+fn a_file_cut_or_continued_anywhere_is_found() {
+    let root = Root::new();
+    let dir = small(&root);
+    let (copied, _) = forged(&root, &dir);
+    for path in files(copied.path()).into_iter().filter(|path| !is_irrelevant(path)) {
+        let whole = fs::read(&path).unwrap();
+        let name = path.file_name().unwrap().display();
+        for len in 0..whole.len() {
+            fs::write(&path, &whole[..len]).unwrap();
+            let code = code(copied.path());
+            assert!(code >= 11, "{name} cut at {len}: {code}");
+        }
+        for more in [&b"z"[..], b"\n", b"\n\n", b"\0", &[b'z'; 5000], &whole] {
+            fs::write(&path, [&whole, more].concat()).unwrap();
+            let code = code(copied.path());
+            assert!(code >= 11, "{name} continued by {} bytes: {code}", more.len());
+        }
+        fs::write(&path, &whole).unwrap();
     }
+    assert_eq!(code(copied.path()), 0);
 }
 
 #[test]
 fn a_cut_at_every_offset_is_told_with_the_last_whole_frame() {
     let root = Root::new();
-    let dir = session(&root, 1);
-    let (_copied, dir) = forged(&root, &dir);
+    let mut settings = root.settings();
+    settings.segment_size = 700;
+    let mut tape = root.open_with(1, settings);
+    for text in ["one", "two", "three"] {
+        tape.tty(text.as_bytes());
+        tape.sync();
+    }
+    // Its writer died: the host log knows no end.
+    let dir = tape.dir.clone();
+    drop(tape);
     let segments = ["000000.atj", "000001.atj"].map(|n| fs::read(dir.join(n)).unwrap());
     let before = frames(&segments[0]).len();
-    // In the last segment: a clean beginning. Heads may be there or not.
-    for heads in [true, false] {
-        if !heads {
-            fs::remove_file(dir.join("heads.note")).unwrap();
-        }
-        for len in 0..segments[1].len() {
-            fs::write(dir.join("000001.atj"), &segments[1][..len]).unwrap();
-            let report = check(&dir);
-            let whole = frames(&segments[1]).iter().filter(|(at, l)| at + l <= len).count();
-            let expected = if heads { Status::Truncated } else { Status::Unsealed };
-            if heads {
-                assert_eq!(report.status, expected, "cut at {len}: {report}");
-            } else {
-                assert_ne!(report.status, Status::Intact, "cut at {len}: {report}");
-            }
-            assert_eq!(report.frame, Some((before + whole) as u64 - 1), "cut at {len}: {report}");
-        }
+    // The log knows the first frame of the second segment, which was synced before it was told.
+    let known = frames(&segments[1])[0].1;
+    for len in 0..segments[1].len() {
+        fs::write(dir.join("000001.atj"), &segments[1][..len]).unwrap();
+        let report = check(&dir);
+        let whole = frames(&segments[1][..len]).len();
+        let expected = if len < known { Status::HostLogMismatch } else { Status::Truncated };
+        assert_eq!(report.status, expected, "cut at {len}: {report}");
+        assert_eq!(report.frame, Some((before + whole) as u64 - 1), "cut at {len}: {report}");
     }
-    // In the first, with the second gone: the same, down to nothing.
     fs::remove_file(dir.join("000001.atj")).unwrap();
+    assert_eq!(check(&dir).status, Status::MissingSegment);
     for len in 0..segments[0].len() {
         fs::write(dir.join("000000.atj"), &segments[0][..len]).unwrap();
         let report = check(&dir);
-        assert_ne!(report.status, Status::Intact, "cut at {len}: {report}");
-        let whole = frames(&segments[0]).iter().filter(|(at, l)| at + l <= len).count();
-        assert_eq!(report.frame, (whole as u64).checked_sub(1), "cut at {len}: {report}");
+        assert_eq!(report.status, Status::HostLogMismatch, "cut at {len}: {report}");
+        let whole = frames(&segments[0][..len]).len() as u64;
+        assert_eq!(report.frame, whole.checked_sub(1), "cut at {len}: {report}");
     }
-    fs::write(dir.join("000000.atj"), &segments[0]).unwrap();
-    assert_eq!(check(&dir).status, Status::MissingSegment);
+}
+
+#[test]
+fn a_closed_session_that_is_cut_or_emptied_is_no_crash() {
+    let root = Root::new();
+    let dir = session(&root, 1);
+    let (_copied, dir) = forged(&root, &dir);
+    let segment = fs::read(dir.join("000000.atj")).unwrap();
+    let heads = fs::read_to_string(dir.join("heads.note")).unwrap();
+    fs::remove_file(dir.join("000001.atj")).unwrap();
+    // Cut behind the second frame, with the head that covers it.
+    let (at, _) = frames(&segment)[2];
+    fs::write(dir.join("000000.atj"), &segment[..at]).unwrap();
+    fs::write(dir.join("heads.note"), &notes(&heads)[0]).unwrap();
+    assert_eq!(check(&dir).status, Status::HostLogMismatch, "{}", check(&dir));
+    fs::write(dir.join("000000.atj"), b"").unwrap();
+    assert_eq!(check(&dir).status, Status::HostLogMismatch, "{}", check(&dir));
+    fs::remove_file(dir.join("heads.note")).unwrap();
+    assert_eq!(check(&dir).status, Status::HostLogMismatch, "{}", check(&dir));
+}
+
+#[test]
+fn a_second_directory_of_a_session_hides_nothing() {
+    let root = Root::new();
+    let dir = session(&root, 1);
+    let elsewhere = root.path().join("2020/01").join(dir.file_name().unwrap());
+    copy(&dir, &elsewhere);
+    for changed in [false, true] {
+        if changed {
+            unlock(&elsewhere);
+            let mut bytes = fs::read(elsewhere.join("000000.atj")).unwrap();
+            bytes[300] ^= 1;
+            fs::write(elsewhere.join("000000.atj"), bytes).unwrap();
+        }
+        let found = verify_root(root.path(), &Trust::FirstUse, None).unwrap();
+        let status = |at: &Path| {
+            let report = found.sessions.iter().find(|r| r.dir.as_deref() == Some(at));
+            report.unwrap().status
+        };
+        assert_eq!((found.sessions.len(), status(&dir)), (2, Status::Intact), "{found:?}");
+        let expected = if changed { Status::Corrupt } else { Status::HostLogMismatch };
+        assert_eq!(status(&elsewhere), expected, "{found:?}");
+        assert_eq!(check(&elsewhere).status, expected);
+        assert_eq!(found.code(), 15 - 4 * u8::from(changed), "{found:?}");
+    }
+    // The only one, but not where it belongs.
+    fs::remove_dir_all(&elsewhere).unwrap();
+    fs::rename(&dir, &elsewhere).unwrap();
+    assert_eq!(code(root.path()), 15);
+}
+
+#[test]
+fn a_root_signed_anew_is_a_stranger_to_those_who_knew_it() {
+    let (root, other) = (Root::new(), Root::new());
+    session(&root, 1);
+    let known = audit_journal::TrustedKey::of_root(root.path()).unwrap();
+    let trust = Trust::Known(known);
+    let code = |root: &Root| verify_root(root.path(), &trust, None).unwrap().code();
+    assert_eq!(code(&root), 0);
+    // The same session by somebody else, with log, keys and all.
+    let dir = session(&other, 1);
+    assert_eq!(verify_root(other.path(), &Trust::FirstUse, None).unwrap().code(), 0);
+    assert_eq!(code(&other), 12);
+    assert_eq!(verify(&dir, &trust, None).status, Status::BadSignature);
+    // Nothing left that is signed, only something that claims to be imported.
+    let facts = audit_journal::ImportFacts {
+        id: spec(7, other.path()).id,
+        user: audit_core::Identity::person("mia", 1000),
+        host: "here".to_owned(),
+        opened_unix_millis: 1,
+    };
+    fs::remove_dir_all(&dir).unwrap();
+    fs::remove_dir_all(other.path().join("hostlog")).unwrap();
+    let cast = b"{\"version\": 2, \"width\": 80, \"height\": 24}\n[0.1, \"o\", \"x\"]\n";
+    let format = audit_journal::ImportFormat::Asciicast;
+    audit_journal::import(&mut &cast[..], format, other.settings(), &facts).unwrap();
+    assert_eq!(code(&other), 12);
+    // In a root that is known, an imported session is what it says.
+    audit_journal::import(&mut &cast[..], format, root.settings(), &facts).unwrap();
+    assert_eq!(code(&root), 0);
+    let demanded = Trust::from_file(&root.path().join("hostlog/host.pub")).unwrap();
+    assert_eq!(verify_root(root.path(), &demanded, None).unwrap().code(), 16);
 }
 
 #[test]
@@ -272,121 +397,6 @@ fn a_changed_host_log_is_found() {
     let checkpoint = fs::read_to_string(log.join("checkpoint")).unwrap();
     fs::write(log.join("checkpoint"), checkpoint.replacen('=', "A", 1)).unwrap();
     assert_eq!(verify_root(root.path(), &Trust::FirstUse, None).unwrap().code(), 15);
-}
-
-#[test]
-fn a_torn_tail_is_mended_once_and_never_more() {
-    let root = Root::new();
-    let mut tape = root.open(1);
-    for n in 0..10 {
-        tape.tty(format!("line {n}\r\n").as_bytes());
-        tape.sync();
-    }
-    let dir = tape.dir.clone();
-    assert!(matches!(recover(&dir, None), Err(audit_journal::JournalError::Busy { .. })));
-    drop(tape);
-    let path = dir.join("000000.atj");
-    let len = fs::metadata(&path).unwrap().len();
-    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len - 5).unwrap();
-    let cut = match recover(&dir, None).unwrap() {
-        Recovery::Mended { records: 9, cut } => cut,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(fs::metadata(dir.join("000000.atj.torn")).unwrap().len(), cut);
-    let report = check(&dir);
-    assert_eq!((report.status, report.records), (Status::Intact, 9), "{report}");
-    assert!(report.reason.contains("recovered"), "{report}");
-    let before = fs::read(&path).unwrap();
-    assert_eq!(recover(&dir, None).unwrap(), Recovery::Closed);
-    assert_eq!(fs::read(&path).unwrap(), before);
-    let entries = Journal::open(&dir).unwrap().entries().unwrap().count();
-    assert_eq!(entries, 9);
-}
-
-#[test]
-fn signed_frames_that_the_machine_lost_are_set_aside_with_their_heads() {
-    let root = Root::new();
-    let mut tape = root.open(1);
-    let mut lengths = Vec::new();
-    for n in 0..4 {
-        tape.tty(format!("line {n}\r\n").as_bytes());
-        audit_core::Recorder::sync(&mut tape.writer, audit_core::Durability::Machine).unwrap();
-        lengths.push(fs::metadata(tape.dir.join("000000.atj")).unwrap().len());
-    }
-    let dir = tape.dir.clone();
-    drop(tape);
-    let file = fs::OpenOptions::new().write(true).open(dir.join("000000.atj")).unwrap();
-    file.set_len(lengths[1]).unwrap();
-    let report = check(&dir);
-    assert_eq!((report.status, report.sealed), (Status::Truncated, 2), "{report}");
-    assert!(report.reason.contains("was signed"), "{report}");
-    assert!(matches!(recover(&dir, None).unwrap(), Recovery::Mended { records: 2, cut: 0 }));
-    let report = check(&dir);
-    assert_eq!((report.status, report.records), (Status::Intact, 2), "{report}");
-    assert!(report.reason.contains("2 signed heads are of frames"), "{report}");
-    let aside = fs::read_to_string(dir.join("heads.note.torn")).unwrap();
-    assert_eq!(aside.matches("auditty/session-head/v1").count(), 2);
-}
-
-#[test]
-fn a_recording_killed_at_any_byte_is_gone_on_with() {
-    let root = Root::new();
-    let mut settings = root.settings();
-    settings.segment_size = 700;
-    let mut tape = root.open_with(1, settings.clone());
-    for n in 0..6 {
-        tape.tty(format!("line {n} {}\r\n", "x".repeat(60)).as_bytes());
-        tape.sync();
-    }
-    let dir = tape.dir.clone();
-    drop(tape);
-    let segments: Vec<PathBuf> =
-        (0..9).map(|n| dir.join(format!("{n:06}.atj"))).filter(|p| p.exists()).collect();
-    assert!(segments.len() > 1);
-    let last = segments.last().unwrap();
-    let whole = fs::read(last).unwrap();
-    for len in 0..whole.len() {
-        let (copied, copy) = forged(&root, &dir);
-        let name = last.file_name().unwrap();
-        fs::write(copy.join(name), &whole[..len]).unwrap();
-        let mut settings = settings.clone();
-        settings.root = copied.path().to_owned();
-        let mut writer = audit_journal::Writer::open(&spec(1, copied.path()), settings).unwrap();
-        // The engine gives everything again; each record is there once.
-        for n in 0..8u64 {
-            let body = data(Stream::Tty, format!("line {n} {}\r\n", "x".repeat(60)).as_bytes());
-            let at = audit_core::Moment::from_nanos((n + 1) * 10_000_000);
-            let record = audit_core::Record { seq: n + 1, at, body };
-            audit_core::Recorder::record(&mut writer, &record).unwrap();
-        }
-        audit_core::Recorder::close(&mut writer).unwrap();
-        let report = check(&copy);
-        assert_eq!((report.status, report.records), (Status::Intact, 8), "cut at {len}: {report}");
-        let lines: Vec<_> =
-            Journal::open(&copy).unwrap().entries().unwrap().map(|e| e.unwrap().first).collect();
-        assert_eq!(lines, (1..=8).collect::<Vec<_>>(), "cut at {len}");
-    }
-}
-
-#[test]
-fn damage_in_the_middle_is_never_mended() {
-    let root = Root::new();
-    let mut tape = root.open(1);
-    for _ in 0..5 {
-        tape.tty(b"text\r\n");
-        tape.sync();
-    }
-    let dir = tape.dir.clone();
-    drop(tape);
-    let path = dir.join("000000.atj");
-    let mut bytes = fs::read(&path).unwrap();
-    let (at, _) = frames(&bytes)[3];
-    bytes[at + 70] ^= 1;
-    fs::write(&path, &bytes).unwrap();
-    let error = recover(&dir, None).unwrap_err();
-    assert!(matches!(error, audit_journal::JournalError::Corrupt { .. }), "{error}");
-    assert_eq!(fs::read(&path).unwrap(), bytes);
-    assert_eq!(check(&dir).status, Status::Corrupt);
 }
 
 #[test]

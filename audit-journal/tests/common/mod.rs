@@ -1,6 +1,8 @@
 //! What the tests of this crate share: a session and a place for it.
 #![allow(dead_code, reason = "each test uses its own part")]
 
+pub(crate) mod forge;
+
 use std::path::{Path, PathBuf};
 
 use audit_core::{
@@ -57,6 +59,11 @@ pub(crate) fn spec(n: u8, root: &Path) -> SessionSpec {
         monitor: None,
         controller: None,
     }
+}
+
+/// Where session `n` lies below `root`.
+pub(crate) fn session_dir(root: &Path, n: u8) -> PathBuf {
+    root.join("2026/11").join(spec(n, root).id.to_string())
 }
 
 /// A writer that counts and keeps time.
