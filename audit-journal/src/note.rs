@@ -48,7 +48,7 @@ impl Verifier {
 
     /// Whether `note` carries a valid signature of this verifier.
     pub(crate) fn accepts(&self, note: &Note<'_>) -> bool {
-        note.signatures.lines().any(|line| {
+        note.signatures.split('\n').any(|line| {
             let Some((name, signature)) =
                 line.strip_prefix("— ").and_then(|rest| rest.split_once(' '))
             else {
@@ -69,7 +69,7 @@ impl Verifier {
 pub(crate) struct Note<'a> {
     /// The text, with the line feed at its end.
     pub(crate) text: &'a str,
-    /// The lines with signatures.
+    /// The lines with signatures, without the last line feed.
     pub(crate) signatures: &'a str,
 }
 
@@ -77,9 +77,9 @@ impl<'a> Note<'a> {
     /// Takes a note apart; `None` when it has no text or no signature lines.
     pub(crate) fn parse(note: &'a str) -> Option<Self> {
         let at = note.rfind("\n\n")?;
-        let (text, signatures) = (&note[..=at], &note[at + 2..]);
-        (!signatures.is_empty() && signatures.lines().all(|l| l.starts_with("— ")))
-            .then_some(Self { text, signatures })
+        let (text, signatures) = (&note[..=at], note[at + 2..].strip_suffix('\n')?);
+        let signed = signatures.split('\n').all(|line| line.starts_with("— "));
+        signed.then_some(Self { text, signatures })
     }
 }
 
@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn what_is_no_note_is_no_note() {
-        for text in ["", "\n\n", "a\n", "a\n\nb\n", "a\n— x y\n"] {
+        for text in ["", "\n\n", "a\n", "a\n\nb\n", "a\n— x y\n", "a\n\n— x y", "a\n\n— x y\n\n"]
+        {
             assert_eq!(Note::parse(text), None, "{text:?}");
         }
     }
