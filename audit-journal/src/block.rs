@@ -168,6 +168,9 @@ impl<'a> Pieces<'a> {
         let piece = match tag & 7 {
             DATA => {
                 let count = if tag & COUNT != 0 { self.number()? } else { 1 };
+                if partial && count != 0 {
+                    return Err(Malformed("a record that goes on counts"));
+                }
                 Piece::Data { stream, count, partial, bytes: self.bytes()? }
             }
             SEALED => {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use audit_core::{Body, Moment, SealId, SealKey, Stream};
 use bytes::Bytes;
@@ -9,9 +10,10 @@ use bytes::Bytes;
 use crate::block::{Piece, Pieces, Raw};
 use crate::error::{JournalError, Result};
 use crate::facts::{EndSeal, Header, uncbor};
+use crate::follow::Follow;
 use crate::frame::{Frame, flag, kind};
 use crate::frames::{Fetch, Frames};
-use crate::layout::Lock;
+use crate::layout;
 
 /// A record that lies in parts is never put together to more than this many bytes.
 const MAX_RECORD: usize = 16 << 20;
@@ -35,11 +37,20 @@ pub struct Entry {
     pub body: Body,
 }
 
+/// Told how far a journal was read: bytes done, and bytes in all.
+pub type Reading = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
 /// A session's journal, open for reading. Nothing is verified: see [`crate::verify()`].
-#[derive(Debug)]
 pub struct Journal {
     dir: PathBuf,
     header: Header,
+    reading: Option<Reading>,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("dir", &self.dir).finish_non_exhaustive()
+    }
 }
 
 impl Journal {
@@ -52,10 +63,16 @@ impl Journal {
         let mut raw = Vec::new();
         match Frames::open(&dir)?.next(&mut raw)? {
             Fetch::Frame(Frame { kind: kind::HEADER, .. }, _) => {
-                Ok(Self { header: uncbor(&raw, "header")?, dir })
+                Ok(Self { header: uncbor(&raw, "header")?, dir, reading: None })
             }
             _ => Err(JournalError::corrupt(dir.display(), "no header at the beginning")),
         }
+    }
+
+    /// Has `reading` told how far whoever reads the entries has come.
+    #[must_use]
+    pub fn telling(self, reading: Reading) -> Self {
+        Self { reading: Some(reading), ..self }
     }
 
     /// Directory of the session.
@@ -95,10 +112,10 @@ impl Journal {
     /// # Errors
     /// The files cannot be read.
     pub fn follow(&self) -> Result<Follow> {
-        let mut entries = Entries::open(&self.dir)?;
+        let mut entries = self.entries()?;
         entries.live = true;
         entries.frames.follow();
-        Ok(Follow { entries, dir: self.dir.clone() })
+        Ok(Follow::new(entries, self.dir.clone()))
     }
 
     /// What was recorded so far, in order.
@@ -106,19 +123,33 @@ impl Journal {
     /// # Errors
     /// The files cannot be read.
     pub fn entries(&self) -> Result<Entries> {
-        Entries::open(&self.dir)
+        Entries::open(&self.dir, self.reading.clone())
     }
 }
 
-/// What was recorded, in order. Ends at the first frame that is not whole.
+/// What was recorded, in order, up to the first frame that is not whole. Where that is the torn
+/// tail of a crash, entries simply end; where more is missing or changed, the last item is a
+/// [`JournalError::Damaged`].
 pub struct Entries {
+    dir: PathBuf,
     frames: Frames,
+    reading: Option<Reading>,
+    /// Bytes read, and bytes in all.
+    bytes: (u64, u64),
+    /// Number the next frame must have.
+    next: u64,
+    /// Segment that the last frame says follows.
+    rotated: Option<u32>,
     keys: HashMap<SealId, SealKey>,
     raw: Vec<u8>,
     ready: VecDeque<Slot>,
     joined: Option<Joined>,
     wanted: u8,
     damage: Option<String>,
+    /// The damage is the torn tail of a crash.
+    torn: bool,
+    /// The damage was given out as an error.
+    told: bool,
     live: bool,
     done: bool,
 }
@@ -148,15 +179,23 @@ impl std::fmt::Debug for Entries {
 }
 
 impl Entries {
-    fn open(dir: &Path) -> Result<Self> {
+    fn open(dir: &Path, reading: Option<Reading>) -> Result<Self> {
+        let frames = Frames::open(dir)?;
         Ok(Self {
+            dir: dir.to_owned(),
             keys: revealed(dir)?,
-            frames: Frames::open(dir)?,
+            reading,
+            bytes: (0, frames.segments().iter().map(|(_, len)| len).sum()),
+            next: 0,
+            rotated: None,
+            frames,
             raw: Vec::new(),
             ready: VecDeque::new(),
             joined: None,
             wanted: u8::MAX,
             damage: None,
+            torn: false,
+            told: false,
             live: false,
             done: false,
         })
@@ -178,6 +217,27 @@ impl Entries {
         self.damage.as_deref()
     }
 
+    /// Whether nothing is wrong but the torn tail that a crash leaves, if even that.
+    pub fn is_whole_or_torn(&self) -> bool {
+        self.damage.is_none() || self.torn
+    }
+
+    /// Whether nothing more can come.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Nothing more will come: what waits for its key waits in vain.
+    pub(crate) fn give_up(&mut self) {
+        self.done = true;
+    }
+
+    fn damaged(&mut self, reason: impl Into<String>, torn: bool) {
+        self.damage = Some(reason.into());
+        self.torn = torn;
+        self.done = true;
+    }
+
     /// Reads blocks until an entry is ready or nothing is left.
     fn fill(&mut self) -> Result<()> {
         while self.ready.is_empty() && !self.done {
@@ -189,7 +249,7 @@ impl Entries {
     }
 
     /// While following: reads on as well when all that is ready waits for its key.
-    fn fill_live(&mut self) -> Result<()> {
+    pub(crate) fn fill_live(&mut self) -> Result<()> {
         let waits = |s: &Self| s.ready.front().is_none_or(|slot| slot.sealed.is_some());
         while waits(self) && !self.done && self.ready.len() < 4096 {
             if !self.advance()? {
@@ -204,18 +264,44 @@ impl Entries {
         let wanted = self.wanted;
         let asked = |f: &Frame| f.kind == kind::BLOCK && f.flags & wanted != 0;
         match self.frames.next_if(&mut self.raw, asked)? {
-            Fetch::Frame(frame, _) if asked(&frame) => self.block(frame.time)?,
-            Fetch::Frame(frame, place) => match frame.kind {
-                kind::ROTATE => self.frames.rotated(place.segment + 1),
-                kind::END => self.done = true,
-                _ => {}
-            },
-            Fetch::Fault(fault) => {
-                self.damage = Some(fault.reason.to_owned());
+            Fetch::Frame(frame, place) => {
+                // A row with a frame or a segment missing reads as well as a whole one.
+                if frame.seq != self.next {
+                    self.damaged(
+                        format!("frame {} where {} should be", frame.seq, self.next),
+                        false,
+                    );
+                    return Ok(false);
+                }
+                self.next += 1;
+                self.rotated = None;
+                if asked(&frame) {
+                    self.block(frame.time)?;
+                }
+                match frame.kind {
+                    kind::ROTATE => {
+                        let next = place.segment.saturating_add(1);
+                        self.frames.rotated(next);
+                        self.rotated = Some(next);
+                    }
+                    kind::END => self.done = true,
+                    _ => {}
+                }
+                self.bytes.0 += frame.len();
+                if let Some(reading) = &self.reading {
+                    reading(self.bytes.0, self.bytes.1);
+                }
+            }
+            Fetch::Fault(fault) => self.damaged(fault.reason, !fault.followed),
+            Fetch::End if self.live => return Ok(false),
+            Fetch::End => {
+                // It may have come since the segments were listed.
+                let gone = self.rotated.filter(|n| !layout::segment(&self.dir, *n).exists());
+                if let Some(gone) = gone {
+                    self.damaged(format!("segment {gone} is missing"), false);
+                }
                 self.done = true;
             }
-            Fetch::End if self.live => return Ok(false),
-            Fetch::End => self.done = true,
         }
         Ok(!self.done)
     }
@@ -243,7 +329,8 @@ impl Entries {
         }
         match *piece {
             Piece::Data { stream, count, partial, bytes } => {
-                let last = (first + count + u64::from(partial)).saturating_sub(1).max(first);
+                let behind = first.saturating_add(count).saturating_add(u64::from(partial));
+                let last = behind.saturating_sub(1).max(first);
                 let bytes = Bytes::copy_from_slice(bytes);
                 self.push(first, last, at, false, Body::Data { stream, bytes });
             }
@@ -331,7 +418,7 @@ impl Entries {
     }
 
     /// The next entry, unless it waits for its key.
-    fn pop(&mut self) -> Option<Entry> {
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
         let newest = self.ready.back()?.entry.at;
         let slot = self.ready.front()?;
         let waited = newest.since(slot.entry.at).as_nanos() >= u128::from(HOLD);
@@ -368,59 +455,12 @@ impl Iterator for Entries {
             self.done = true;
             return Some(Err(e));
         }
-        self.pop().map(Ok)
-    }
-}
-
-/// A session that is followed while it is recorded.
-#[derive(Debug)]
-pub struct Follow {
-    entries: Entries,
-    dir: PathBuf,
-}
-
-/// What [`Follow::poll`] found.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Polled {
-    /// The next entry.
-    Entry(Entry),
-    /// Nothing new yet. Ask again, some tens of milliseconds later.
-    Pending,
-    /// The session is over: it was closed, or nobody writes it any more.
-    Ended,
-}
-
-impl Follow {
-    /// Leaves out bytes of streams other than `streams`.
-    #[must_use]
-    pub fn only(mut self, streams: &[Stream]) -> Self {
-        self.entries = self.entries.only(streams);
-        self
-    }
-
-    /// The next entry, if it is there.
-    ///
-    /// # Errors
-    /// The files cannot be read, or are damaged.
-    pub fn poll(&mut self) -> Result<Polled> {
-        // Asked first: whatever a writer wrote before it died is found below.
-        let written = Lock::is_taken(&self.dir);
-        self.entries.fill_live()?;
-        if let Some(entry) = self.entries.pop() {
-            return Ok(Polled::Entry(entry));
+        if let Some(entry) = self.pop() {
+            return Some(Ok(entry));
         }
-        if let Some(damage) = self.entries.damage() {
-            return Err(JournalError::corrupt(self.dir.display(), damage));
-        }
-        if self.entries.done {
-            return Ok(Polled::Ended);
-        }
-        if !written {
-            // What still waits for its key waits in vain.
-            self.entries.done = true;
-            return Ok(self.entries.pop().map_or(Polled::Ended, Polled::Entry));
-        }
-        Ok(Polled::Pending)
+        let reason = self.damage.clone().filter(|_| !self.torn && !self.told)?;
+        self.told = true;
+        Some(Err(JournalError::Damaged { place: self.dir.display().to_string(), reason }))
     }
 }
 

@@ -26,6 +26,14 @@ pub enum JournalError {
         /// What is wrong there.
         reason: String,
     },
+    /// Something is missing or changed behind what was read, and no crash explains it.
+    #[error("{place}: {reason}")]
+    Damaged {
+        /// Directory of the session.
+        place: String,
+        /// What is wrong there.
+        reason: String,
+    },
     /// Another process writes this journal.
     #[error("{path}: another process is writing this journal")]
     Busy {

@@ -63,7 +63,7 @@ pub struct ImportFacts {
 }
 
 /// Imports a recording into an unsigned journal below `settings.root`, flagged as imported, and
-/// returns its directory.
+/// returns its directory. An import that fails leaves nothing behind.
 ///
 /// # Errors
 /// The input is not of that format, or the journal cannot be written.
@@ -79,11 +79,20 @@ pub fn import(
     }
 }
 
-/// A journal under construction.
+/// A journal under construction. Unless it comes to its end, its directory is removed.
 struct Tape {
     writer: Writer,
     seq: u64,
     at: u64,
+    whole: bool,
+}
+
+impl Drop for Tape {
+    fn drop(&mut self) {
+        if !self.whole {
+            let _ = std::fs::remove_dir_all(self.writer.dir());
+        }
+    }
 }
 
 impl Tape {
@@ -112,7 +121,8 @@ impl Tape {
         };
         let mut header = Header::of(&spec);
         header.imported = Some(format!("{}{version}", format.name()));
-        let mut tape = Self { writer: Writer::unsigned(header, settings)?, seq: 0, at: 0 };
+        let writer = Writer::unsigned(header, settings)?;
+        let mut tape = Self { writer, seq: 0, at: 0, whole: false };
         tape.put(0, Body::Resize(cast.size))?;
         Ok(tape)
     }
@@ -137,6 +147,7 @@ impl Tape {
         self.put(self.at, Body::End(Outcome { exit, end: End::Exited, lost: None }))?;
         self.writer.sync(Durability::Machine).map_err(recorder_error)?;
         self.writer.close().map_err(recorder_error)?;
+        self.whole = true;
         Ok(self.writer.dir().to_owned())
     }
 }
@@ -185,7 +196,7 @@ fn asciicast(
     };
     let cast = Cast {
         size: Winsize::new(cell(rows, 24), cell(columns, 80)),
-        opened_unix_millis: header["timestamp"].as_f64().map(|s| (s * 1000.0) as u64),
+        opened_unix_millis: header["timestamp"].as_f64().map(opened).transpose()?,
         command: header["command"].as_str().map(str::to_owned),
     };
     let mut tape =
@@ -196,7 +207,7 @@ fn asciicast(
         for event in header["stdout"].as_array().into_iter().flatten() {
             let (delay, data) = (event[0].as_f64(), event[1].as_str());
             let (Some(delay), Some(data)) = (delay, data) else { return Err(bad("bad event")) };
-            at += nanos(delay);
+            at = later(at, delay).ok_or_else(|| bad("an event beyond the end of time"))?;
             tape.data(at, Stream::Tty, data.into())?;
         }
         return tape.end(None);
@@ -218,7 +229,8 @@ fn asciicast(
         else {
             return Err(bad(format!("line {number}: not an event")));
         };
-        at = if version == 2 { nanos(time) } else { at + nanos(time) };
+        at = later(if version == 2 { 0 } else { at }, time)
+            .ok_or_else(|| bad(format!("line {number}: an event beyond the end of time")))?;
         match code {
             "o" => tape.data(at, Stream::Tty, data.into())?,
             "i" => tape.data(at, Stream::Input, data.into())?,
@@ -311,7 +323,20 @@ fn line(input: &mut dyn BufRead) -> Result<Option<String>> {
     Ok((read > 0).then_some(text))
 }
 
-/// Nanoseconds of seconds, to the microsecond that asciicast files hold.
-fn nanos(seconds: f64) -> u64 {
-    (seconds * 1e6).round().max(0.0) as u64 * 1000
+/// The time `seconds` behind `at`, in nanoseconds, to the microsecond that asciicast files hold.
+/// Clocks of other tools may go back; that is no time at all here. `None` beyond what 64 bits hold.
+fn later(at: u64, seconds: f64) -> Option<u64> {
+    let micros = (seconds * 1e6).round().max(0.0);
+    // Floats of this size are whole numbers below 2^64.
+    let nanos = (micros < 1e16).then_some(micros as u64)?.checked_mul(1000)?;
+    at.checked_add(nanos)
+}
+
+/// When a recording began, milliseconds since the Unix epoch.
+fn opened(seconds: f64) -> Result<u64> {
+    // The last second of the year 9999, beyond which nobody can write a date.
+    match seconds {
+        0.0..=253_402_300_799.0 => Ok((seconds * 1000.0) as u64),
+        _ => Err(bad("not an asciicast: no such timestamp")),
+    }
 }

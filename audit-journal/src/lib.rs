@@ -49,6 +49,7 @@ mod entries;
 mod error;
 mod export;
 mod facts;
+mod follow;
 mod frame;
 mod frames;
 mod head;
@@ -72,10 +73,11 @@ mod verify;
 mod walk;
 mod writer;
 
-pub use entries::{Entries, Entry, Follow, Journal, Polled};
+pub use entries::{Entries, Entry, Journal, Reading};
 pub use error::{JournalError, Result};
 pub use export::{Format, Side, export, export_script};
 pub use facts::{EndSeal, Ended, Header, Key32, OsText, Sealing, StreamSum};
+pub use follow::{Follow, Polled};
 pub use hostlog::{
     HostLogFault, HostLogProofs, Leaf, leaf_hash, node_hash, verify_checkpoint, verify_consistency,
     verify_inclusion,

@@ -1,6 +1,5 @@
 //! Finding sessions, and what can be said of them without reading their journals.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use audit_core::SessionId;
@@ -8,7 +7,7 @@ use serde::Serialize;
 
 use crate::entries::Journal;
 use crate::error::{JournalError, Result};
-use crate::facts::Header;
+use crate::facts::{Ended, Header};
 use crate::head::Phase;
 use crate::heads::Heads;
 use crate::layout::{self, Lock};
@@ -77,17 +76,17 @@ pub fn summary(dir: &Path) -> Result<SessionSummary> {
     let state = match phase {
         Phase::Ended => SessionState::Complete,
         Phase::Recovered => SessionState::Truncated,
-        Phase::Running | Phase::Blocked if !Lock::is_taken(dir) => match header.imported {
-            Some(_) => SessionState::Complete,
-            None => SessionState::Truncated,
+        Phase::Running | Phase::Blocked if !Lock::is_taken(dir) => match &end {
+            // Nobody signs what is imported; it is whole when it has an end.
+            Some((end, _)) if header.imported.is_some() && end.how == Ended::Closed => {
+                SessionState::Complete
+            }
+            _ => SessionState::Truncated,
         },
         Phase::Running => SessionState::Active,
         Phase::Blocked => SessionState::Blocked,
     };
-    let mut stored_bytes = 0;
-    for number in layout::segments(dir)? {
-        stored_bytes += fs::metadata(layout::segment(dir, number)).map_or(0, |m| m.len());
-    }
+    let stored_bytes = layout::stored(dir);
     let opened = header.opened_unix_millis;
     Ok(SessionSummary {
         id: header.session,

@@ -29,7 +29,14 @@ impl Pattern {
             .size_limit(4 << 20)
             .build()
             .map(Self)
-            .map_err(|e| JournalError::Input { reason: e.to_string() })
+            .map_err(|e| JournalError::Input { reason: Self::fault(&e) })
+    }
+
+    /// What is wrong with a regular expression, in one line: the last of those that `regex` draws.
+    pub fn fault(error: &regex::Error) -> String {
+        let reason = error.to_string();
+        let last = reason.lines().last().unwrap_or_default().trim_start();
+        last.trim_start_matches("error: ").to_owned()
     }
 
     /// Whether `line` holds it.
@@ -60,6 +67,8 @@ pub struct Lines<I> {
     last: (Moment, u64),
     wanted: Vec<Stream>,
     done: bool,
+    /// Why the entries ended early; told behind the last line.
+    fault: Option<JournalError>,
 }
 
 /// The lines of `streams` in a journal.
@@ -83,6 +92,18 @@ impl<I: Iterator<Item = Result<Entry>>> Lines<I> {
             last: (Moment::START, 0),
             wanted: streams.to_vec(),
             done: false,
+            fault: None,
+        }
+    }
+
+    /// No more entries come: what has no end yet is a line too.
+    fn finish(&mut self) {
+        self.done = true;
+        let (at, record) = self.last;
+        for (stream, text) in &mut self.streams {
+            let rest = text.rest();
+            let line = |text| Line { stream: *stream, at, record, text };
+            self.ready.extend(rest.map(line));
         }
     }
 
@@ -148,20 +169,15 @@ impl<I: Iterator<Item = Result<Entry>>> Iterator for Lines<I> {
                 return Some(Ok(line));
             }
             if self.done {
-                return None;
+                return self.fault.take().map(Err);
             }
             match self.entries.next() {
                 Some(Ok(entry)) => self.take(&entry),
-                Some(Err(e)) => return Some(Err(e)),
-                None => {
-                    self.done = true;
-                    let (at, record) = self.last;
-                    for (stream, text) in &mut self.streams {
-                        let rest = text.rest();
-                        let line = |text| Line { stream: *stream, at, record, text };
-                        self.ready.extend(rest.map(line));
-                    }
+                Some(Err(e)) => {
+                    self.finish();
+                    self.fault = Some(e);
                 }
+                None => self.finish(),
             }
         }
     }

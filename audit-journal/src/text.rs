@@ -237,7 +237,7 @@ impl Line {
             Ok(text) => {
                 let found: Vec<char> = text.chars().collect();
                 self.partial.clear();
-                found.into_iter().for_each(|c| self.put(c));
+                found.into_iter().filter(|c| !steers(*c)).for_each(|c| self.put(c));
             }
             Err(e) if e.error_len().is_some() => {
                 self.partial.clear();
@@ -272,6 +272,16 @@ impl Line {
     }
 }
 
+/// Whether a character steers whoever shows it instead of being shown: C1 controls, which a terminal
+/// takes for escape sequences, and marks and overrides of writing direction.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,6 +314,18 @@ mod tests {
     fn wide_and_broken_characters_are_kept_apart() {
         assert_eq!(lines("日本語\r\n".as_bytes()), ["日本語"]);
         assert_eq!(lines(b"a\xffb\xe6\x97\r\n"), ["a\u{fffd}b\u{fffd}"]);
+    }
+
+    #[test]
+    fn what_steers_a_terminal_or_the_writing_direction_is_removed() {
+        assert_eq!(lines("a\u{9b}31mb\u{9d}0;t\u{9c}c\u{85}\r\n".as_bytes()), ["a31mb0;tc"]);
+        assert_eq!(lines(b"a\x7fb\r\n"), ["ab"]);
+        assert_eq!(lines("\u{202e}txt.exe\u{2066}\u{200f}\r\n".as_bytes()), ["txt.exe"]);
+        // What joins letters and signs stays.
+        assert_eq!(
+            lines("👩\u{200d}💻 می\u{200c}خواهم\r\n".as_bytes()),
+            ["👩\u{200d}💻 می\u{200c}خواهم"]
+        );
     }
 
     #[test]

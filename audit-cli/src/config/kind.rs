@@ -120,9 +120,7 @@ fn check_patterns(value: &Value) -> Result<(), String> {
             continue;
         }
         if let Err(error) = Regex::new(pattern) {
-            let reason = error.to_string();
-            let last = reason.lines().last().unwrap_or_default();
-            return Err(format!("\"{pattern}\": {}", last.trim_start_matches("error: ")));
+            return Err(format!("\"{pattern}\": {}", audit_journal::Pattern::fault(&error)));
         }
     }
     Ok(())

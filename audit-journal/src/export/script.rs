@@ -34,20 +34,30 @@ pub(super) fn typescript(journal: &Journal, entries: Entries, out: &mut dyn Writ
 /// with `scriptreplay --timing timing --log-out typescript --log-in input`.
 ///
 /// # Errors
-/// The journal cannot be read, or a file exists already or cannot be written.
+/// The journal cannot be read or is damaged, or a file exists already or cannot be written. The
+/// files that were made are then removed.
 pub fn export_script(journal: &Journal, dir: &Path) -> Result<()> {
     create_dirs(dir)?;
-    let mut files = Files {
-        timing: create(&dir.join("timing"))?,
-        output: create(&dir.join("typescript"))?,
-        input: create(&dir.join("input"))?,
-        last: 0,
+    let mut made = Vec::new();
+    let mut make = |name: &str| {
+        let path = dir.join(name);
+        let file = create(&path)?;
+        made.push(path);
+        Ok(file)
     };
-    files.write(journal).and_then(|()| {
+    let files = make("timing").and_then(|timing| {
+        Ok(Files { timing, output: make("typescript")?, input: make("input")?, last: 0 })
+    });
+    let written = files.and_then(|mut files| {
+        files.write(journal)?;
         [files.timing, files.output, files.input]
             .iter_mut()
             .try_for_each(|f| f.flush().map_err(write_error))
-    })
+    });
+    if written.is_err() {
+        made.iter().for_each(|path| drop(std::fs::remove_file(path)));
+    }
+    written
 }
 
 struct Files {
