@@ -7,11 +7,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use audit_journal::TrustedKey;
 use nix::sys::statvfs::statvfs;
 
 use crate::config::{Loaded, text_of_size};
 use crate::context::Context;
 use crate::control::socket_dir;
+use crate::known::KnownKeys;
 use crate::run;
 
 /// Less free space than this is worth a warning, in bytes.
@@ -49,7 +51,7 @@ pub(crate) fn doctor(context: &Context) -> anyhow::Result<u8> {
             findings.push(ok("configuration", "every layer is in order"));
             findings.push(engine(&loaded));
             findings.extend(journal(&loaded.config.journal.dir));
-            findings.push(host_key(&loaded.config.journal.dir));
+            findings.push(host_key(&loaded));
             let log = &loaded.config.logging.audit_log_path;
             findings.push(writable("audit log", log.parent().unwrap_or(log)));
             let (ai, control) = (&loaded.config.ai, &loaded.config.control);
@@ -148,14 +150,23 @@ fn journal(dir: &Path) -> Vec<Finding> {
     findings
 }
 
-fn host_key(dir: &Path) -> Finding {
-    let path = audit_journal::JournalSettings::new(dir).host_key_path();
+fn host_key(loaded: &Loaded) -> Finding {
+    let dir = &loaded.config.journal.dir;
+    let path = loaded.config.journal_settings(dir).host_key_path();
     match fs::symlink_metadata(&path) {
         Ok(meta) if meta.mode() & 0o077 != 0 => fail(
             "host key",
             format!("{} can be read by others; chmod 600 it and consider it known", path.display()),
         ),
-        Ok(_) => ok("host key", path.display().to_string()),
+        Ok(_) => match (TrustedKey::of_root(dir), KnownKeys::of(&loaded.config).find(dir)) {
+            (Some(key), Ok(Some(known))) if key != known => {
+                fail("host key", KnownKeys::of(&loaded.config).strange(dir, known))
+            }
+            (Some(key), _) => {
+                ok("host key", format!("{}, fingerprint {}", path.display(), key.fingerprint()))
+            }
+            (None, _) => ok("host key", path.display().to_string()),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             warn("host key", format!("{} is made by the first session", path.display()))
         }

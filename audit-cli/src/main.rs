@@ -15,6 +15,7 @@ mod docgen;
 mod doctor;
 mod engines;
 mod failure;
+mod known;
 mod log;
 mod read;
 mod run;
@@ -74,6 +75,7 @@ fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Verb::Verify(args) => read::verify(&context, &args),
         Verb::Search(args) => read::search(&context, &args),
         Verb::Recover(args) => read::recover(&context, &args),
+        Verb::Expire(args) => read::expire(&context, &args),
         Verb::Export(args) => read::export(&context, &args),
         Verb::Import(args) => read::import(&context, &args),
     }

@@ -121,6 +121,12 @@ fn numbered(dir: &Path, digits: usize) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Whether `dir` is a journal root: it has a host log, or the directory of a month.
+pub(crate) fn is_root(dir: &Path) -> bool {
+    let months = || numbered(dir, 4).ok()?.iter().find_map(|year| numbered(year, 2).ok()?.pop());
+    crate::hostlog::dir(dir).is_dir() || months().is_some()
+}
+
 /// Whether `dir` is the directory of a session.
 pub(crate) fn is_session(dir: &Path) -> bool {
     dir.join(SESSION_JSON).exists()

@@ -79,16 +79,16 @@ pub use export::{Format, Side, export, export_script};
 pub use facts::{EndSeal, Ended, Header, Key32, OsText, Sealing, StreamSum};
 pub use follow::{Follow, Polled};
 pub use hostlog::{
-    HostLogFault, HostLogProofs, Leaf, leaf_hash, node_hash, verify_checkpoint, verify_consistency,
-    verify_inclusion,
+    HostLogFault, HostLogProofs, Leaf, check_host_log, leaf_hash, node_hash, verify_checkpoint,
+    verify_consistency, verify_inclusion,
 };
 pub use import::{ImportFacts, ImportFormat, import};
-pub use list::{SessionState, SessionSummary, resolve, sessions, summary};
+pub use list::{Place, SessionState, SessionSummary, place, resolve, root_of, sessions, summary};
 pub use recover::{Recovery, recover};
 pub use retention::expire;
 pub use search::{Line, Lines, Pattern, lines, search};
 pub use settings::JournalSettings;
-pub use text::TextLines;
+pub use text::{TextLines, json_line};
 pub use verify::{
     KeySource, LateSigned, Progress, Report, RootReport, Status, Trust, TrustedKey, verify,
     verify_root,

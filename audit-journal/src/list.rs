@@ -125,6 +125,35 @@ pub fn sessions(root: &Path) -> Result<Vec<(PathBuf, Result<SessionSummary>)>> {
     Ok(found.into_iter().rev().map(|(_, dir)| (dir.clone(), summary(&dir))).collect())
 }
 
+/// What lies at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// A session, or what is left of one: a directory with the files or the name of one.
+    Session(PathBuf),
+    /// A journal root: a directory of sessions, or one with a host log.
+    Root(PathBuf),
+    /// Neither.
+    Nothing,
+}
+
+/// What lies at `path`; a file of a session stands for the session.
+pub fn place(path: &Path) -> Place {
+    let dir = if path.is_file() { path.parent().unwrap_or(path) } else { path };
+    if layout::is_session(dir) || (dir.is_dir() && layout::named(dir).is_some()) {
+        return Place::Session(dir.to_owned());
+    }
+    match path.is_dir() && layout::is_root(path) {
+        true => Place::Root(path.to_owned()),
+        false => Place::Nothing,
+    }
+}
+
+/// The journal root that the session in `dir` lies in, if it lies in one.
+pub fn root_of(dir: &Path) -> Option<PathBuf> {
+    layout::root_of(dir)
+}
+
 /// Finds the directory of the session that somebody means: an id, a prefix that fits one session
 /// only, a path to a session, or a path to a journal root that holds exactly one. Ids and prefixes
 /// are looked up below `root`.
@@ -134,13 +163,10 @@ pub fn sessions(root: &Path) -> Result<Vec<(PathBuf, Result<SessionSummary>)>> {
 pub fn resolve(root: &Path, what: &str) -> Result<PathBuf> {
     let path = Path::new(what);
     if what.contains('/') || path.is_dir() || path.is_file() {
-        // A segment stands for its session.
-        let dir = if path.is_file() { path.parent().unwrap_or(path) } else { path };
-        if layout::is_session(dir) {
-            return Ok(dir.to_owned());
-        }
-        if dir.is_dir() {
-            return one(layout::sessions(dir)?, what);
+        match place(path) {
+            Place::Session(dir) => return Ok(dir),
+            Place::Root(root) => return one(layout::sessions(&root)?, what),
+            Place::Nothing => {}
         }
     }
     let not_found = || JournalError::NotFound { what: what.to_owned() };

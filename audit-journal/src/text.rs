@@ -272,6 +272,23 @@ impl Line {
     }
 }
 
+/// `value` on one line of JSON that steers no terminal: what would is written as `\uXXXX`.
+pub fn json_line(value: &serde_json::Value) -> String {
+    let plain = value.to_string();
+    if plain.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return plain;
+    }
+    let mut line = String::with_capacity(plain.len() + 16);
+    for c in plain.chars() {
+        match steers(c) {
+            // Only within strings, where it means the same; all of them lie below U+10000.
+            true => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => line.push(c),
+        }
+    }
+    line
+}
+
 /// Whether a character steers whoever shows it instead of being shown: C1 controls, which a terminal
 /// takes for escape sequences, and marks and overrides of writing direction.
 fn steers(c: char) -> bool {
@@ -326,6 +343,15 @@ mod tests {
             lines("👩\u{200d}💻 می\u{200c}خواهم\r\n".as_bytes()),
             ["👩\u{200d}💻 می\u{200c}خواهم"]
         );
+    }
+
+    #[test]
+    fn json_says_the_same_and_steers_nothing() {
+        let text = "a\u{9b}31m\u{7f}\u{202e}\u{1b}\"日本🙂\u{85}";
+        let line = json_line(&serde_json::json!({ "text": text }));
+        assert!(!line.chars().any(steers) && line.contains("日本🙂"), "{line}");
+        let back: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(back["text"], text);
     }
 
     #[test]

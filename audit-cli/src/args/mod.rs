@@ -17,8 +17,8 @@ pub(crate) use detect::{
     AnalyzeArgs, AnalyzeBackend, DetectAction, DetectArgs, LlmInterface, TrainArgs,
 };
 pub(crate) use reading::{
-    ExportArgs, ExportFormat, ImportArgs, ImportFormat, LsArgs, RecoverArgs, ReplayArgs,
-    SearchArgs, ShowArgs, StateFilter, StreamChoice, VerifyArgs,
+    ExpireArgs, ExportArgs, ExportFormat, ImportArgs, ImportFormat, LsArgs, RecoverArgs,
+    ReplayArgs, SearchArgs, ShowArgs, StateFilter, StreamChoice, VerifyArgs,
 };
 pub(crate) use refusal::answer;
 pub(crate) use run::RunArgs;
@@ -90,6 +90,8 @@ pub(crate) enum Verb {
     Search(SearchArgs),
     /// Mend the torn tail of a session that was cut off.
     Recover(RecoverArgs),
+    /// Remove sessions whose time is up, and say so in the host log.
+    Expire(ExpireArgs),
     /// Watch and steer a running session.
     ///
     /// Orders go through the session's own socket, from its user or root. A process inside of a

@@ -76,8 +76,9 @@ pub(crate) struct ReplayArgs {
 /// Arguments of `verify`.
 ///
 /// Exit status: 0 intact; 1 cannot be read; 10 cut off behind a clean prefix; 11 corrupt; 12 bad
-/// signature; 13 missing segment; 14 missing or broken key epoch; 15 does not agree with the host
-/// log; 16 unsealed though sealing was declared. Of several sessions the worst counts.
+/// signature, or another host's key; 13 missing segment; 14 missing or broken key epoch; 15 does not
+/// agree with the host log; 16 unsealed though sealing was declared. Of several sessions the worst
+/// counts.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// Sessions, paths or journal directories; without one, every session.
@@ -86,12 +87,20 @@ pub(crate) struct VerifyArgs {
     /// One JSON object a line.
     #[arg(long)]
     pub(crate) json: bool,
-    /// The public key sessions must be signed by, instead of the journal directory's own.
+    /// The public key sessions must be signed by, instead of the one the journal directory is known
+    /// by; what nobody signed then fails too.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) key: Option<PathBuf>,
+    /// A checkpoint of the host log that was kept elsewhere: the log must be a continuation of it.
+    /// May be given several times.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) checkpoint: Vec<PathBuf>,
 }
 
 /// Arguments of `export`.
+///
+/// A session is verified first. One that fails is not exported, and the exit status is that of
+/// `verify`; what a crash cut off is told, and everything before it is exported.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// An id, a unique prefix, a path, or a directory with exactly one session.
@@ -106,6 +115,9 @@ pub(crate) struct ExportArgs {
     /// typescript, input and timing, as scriptreplay(1) plays them.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
+    /// Export a journal that fails verification, as far as it can be read.
+    #[arg(long)]
+    pub(crate) unverified: bool,
 }
 
 /// Formats a session can be written in.
@@ -159,6 +171,9 @@ pub(crate) enum ImportFormat {
 }
 
 /// Arguments of `search`.
+///
+/// Exit status: 0 found; 1 not found; 2 something could not be searched, whatever was found
+/// elsewhere.
 #[derive(Debug, Args)]
 pub(crate) struct SearchArgs {
     /// What to look for: text, or with `--regex` a regular expression.
@@ -182,6 +197,28 @@ pub(crate) struct SearchArgs {
 pub(crate) struct RecoverArgs {
     /// An id, a unique prefix, a path, or a directory with exactly one session.
     pub(crate) session: String,
+}
+
+/// Arguments of `expire`.
+///
+/// The host log keeps the session's name and says, signed, that it expired, so that `verify` does
+/// not miss it. A session that is being recorded stays, and so does one that fails verification:
+/// it is evidence. Exit status 1 says that one of these was asked for.
+#[derive(Debug, Args)]
+pub(crate) struct ExpireArgs {
+    /// Sessions: ids, unique prefixes or paths.
+    #[arg(value_name = "SESSION", required_unless_present = "before", conflicts_with = "before")]
+    pub(crate) sessions: Vec<String>,
+    /// Every session that ended before this time: `2026-03-01`, `2026-03-01T12:00:00Z`, or a span
+    /// such as `365d` before now.
+    #[arg(long, value_name = "T")]
+    pub(crate) before: Option<String>,
+    /// Only print which sessions these are.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove sessions that fail verification too.
+    #[arg(long)]
+    pub(crate) unverified: bool,
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -259,6 +259,23 @@ pub(crate) const KEYS: &[Key] = &[
         },
         purpose: "Where sessions are recorded.",
     },
+    Key {
+        section: "journal",
+        name: "host_key",
+        kind: Kind::Path,
+        preset: Preset::Unset,
+        purpose: "The host's secret key, made when it is not there; unset, it is `host.key` in `journal.dir`.",
+    },
+    Key {
+        section: "journal",
+        name: "known_keys",
+        kind: Kind::Path,
+        preset: Preset::Path {
+            user: "~/.local/state/auditty/known-keys",
+            root: "/var/lib/auditty/known-keys",
+        },
+        purpose: "Where it is remembered which host key a journal directory is signed with.",
+    },
     key(
         "journal",
         "segment_size",

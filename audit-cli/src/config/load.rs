@@ -104,6 +104,16 @@ impl Loaded {
         merge(around, layers)
     }
 
+    /// The journal directory, if it is where it is by standing configuration and not by a flag or a
+    /// variable.
+    pub(crate) fn standing_journal(&self) -> Option<&Path> {
+        let standing = matches!(
+            self.place("journal", "dir"),
+            Place::BuiltIn | Place::File(_) | Place::Line(..)
+        );
+        standing.then_some(&*self.config.journal.dir)
+    }
+
     /// Where `section.name` was set.
     pub(crate) fn place(&self, section: &str, name: &str) -> Place {
         let entry = self.entries.iter().find(|e| e.key.section == section && e.key.name == name);
@@ -164,10 +174,10 @@ fn merge(around: &Surroundings, layers: Vec<Layer>) -> Result<Loaded, ConfigErro
     let mut config: Config = figment.extract().map_err(|e| {
         ConfigError::new(Place::BuiltIn, format!("{}: {}", e.path.join("."), e.kind))
     })?;
-    for path in [&mut config.logging.audit_log_path, &mut config.journal.dir] {
-        *path = around.expand(&path.to_string_lossy());
-    }
-    if let Some(path) = &mut config.detect.rules_dir {
+    let journal = &mut config.journal;
+    let set = [&mut config.logging.audit_log_path, &mut journal.dir, &mut journal.known_keys];
+    let unset = [&mut journal.host_key, &mut config.detect.rules_dir];
+    for path in set.into_iter().chain(unset.into_iter().flatten()) {
         *path = around.expand(&path.to_string_lossy());
     }
     Ok(Loaded { config, entries })

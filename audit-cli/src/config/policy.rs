@@ -1,8 +1,12 @@
 //! From settings to the core's types.
 
+use std::path::Path;
+
 use audit_core::{
     Blocking, Ending, EngineSettings, Language, Policy, Recording, Score, Secrets, Winsize,
 };
+
+use audit_journal::JournalSettings;
 
 use super::load::Surroundings;
 use super::typed::{Config, ShellCommand};
@@ -44,6 +48,15 @@ impl Config {
             language,
             quiet,
         }
+    }
+
+    /// Settings of the journals below `root`.
+    pub(crate) fn journal_settings(&self, root: &Path) -> JournalSettings {
+        let mut settings = JournalSettings::new(root);
+        settings.segment_size = self.journal.segment_size.0;
+        settings.write_strict = self.journal.strict;
+        settings.host_key = self.journal.host_key.clone();
+        settings
     }
 
     /// Settings of the engine; `worker` starts a worker process.

@@ -97,6 +97,9 @@ pub(crate) struct Logging {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Journal {
     pub(crate) dir: PathBuf,
+    #[serde(default)]
+    pub(crate) host_key: Option<PathBuf>,
+    pub(crate) known_keys: PathBuf,
     pub(crate) segment_size: Size,
     pub(crate) flush_interval: Span,
     pub(crate) sync_interval: Span,

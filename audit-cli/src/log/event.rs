@@ -50,7 +50,7 @@ pub(super) fn of_notice(
     spec: &SessionSpec,
     notice: &Notice,
 ) -> Option<(Level, Map<String, Value>)> {
-    let at = spec.opened_unix_millis + notice.at.as_nanos() / 1_000_000;
+    let at = spec.opened_unix_millis.saturating_add(notice.at.as_nanos() / 1_000_000);
     let mut event = Event::new(at);
     event.session(spec);
     let level = match &notice.news {
@@ -134,6 +134,15 @@ pub(super) fn failed_verification(
     let message = format!("verification failed: {}", text::sanitised(reason));
     event.class(&Class::intrusion("verification-failed", &["info"]).failed(), message);
     event.finish(Level::Critical).1
+}
+
+/// The line for a recording that was removed because its time was up.
+pub(super) fn expired(session: &str, by: &str) -> Map<String, Value> {
+    let mut event = Event::new(text::now_unix_millis());
+    event.set("auditty.session.id", session);
+    event.set("user.name", by);
+    event.action("session-expired", "event", "success", "session expired and removed".to_owned());
+    event.finish(Level::Info).1
 }
 
 /// A line being written.

@@ -115,6 +115,14 @@ impl AuditLog {
         self.write(Level::Critical, event::failed_verification(place, session, status, reason))
     }
 
+    /// Writes that a recorded session was removed because its time was up.
+    ///
+    /// # Errors
+    /// The first time it cannot be written.
+    pub(crate) fn expired(&mut self, session: &str, by: &str) -> Result<(), String> {
+        self.write(Level::Info, event::expired(session, by))
+    }
+
     fn write(&mut self, level: Level, fields: Map<String, Value>) -> Result<(), String> {
         if !is_logged(level.name(), &self.level) {
             return Ok(());

@@ -1,71 +1,62 @@
 //! `auditty export`: a session in another format.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Context as _;
-use audit_journal::{Format, Journal, Side, export_script};
+use audit_journal::{Format, Journal, JournalError, Side, export_script};
 
+use super::checked::{Wanted, checked};
 use super::locate;
+use super::progress::Progress;
+use super::whole_file::write_whole;
 use crate::args::{ExportArgs, ExportFormat, StreamChoice};
 use crate::context::Context;
 
 /// Carries out `auditty export`. A file appears under its name only when it is whole.
 ///
 /// # Errors
-/// The session cannot be read, the format has no such stream, or the output cannot be written.
+/// The session fails verification or cannot be read, the format has no such stream, or the output
+/// cannot be written.
 pub(crate) fn export(context: &Context, args: &ExportArgs) -> anyhow::Result<u8> {
     let dir = locate(context, &args.session)?;
-    let journal = Journal::open(&dir)?;
+    let wanted = Wanted { verb: "exports", unverified: args.unverified, whole: false };
+    checked(context, &dir, wanted)?;
+    let progress = Progress::new("export");
+    // The output may be the terminal the bar is on.
+    let onto_terminal = args.output.is_none() && io::IsTerminal::is_terminal(&io::stdout());
+    let journal = match onto_terminal {
+        true => Journal::open(&dir)?,
+        false => Journal::open(&dir)?.telling(progress.teller()),
+    };
     let (format, side) = (format(args.format), args.stream.map(side));
+    let fill = |out: &mut dyn Write| {
+        let exported = audit_journal::export(&journal, format, side, out);
+        told(exported, args.unverified)
+    };
     let Some(path) = &args.output else {
         let mut out = BufWriter::new(io::stdout().lock());
-        audit_journal::export(&journal, format, side, &mut out)?;
+        fill(&mut out)?;
         out.flush()?;
         return Ok(0);
     };
-    let is_dir = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
-    if format == Format::Script && is_dir {
+    if format == Format::Script && is_dir(path) {
         export_script(&journal, path)?;
         return Ok(0);
     }
-    write_whole(path, |out| Ok(audit_journal::export(&journal, format, side, out)?))?;
+    write_whole(path, fill)?;
     Ok(0)
 }
 
-fn beside(path: &Path, extension: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{extension}"));
-    PathBuf::from(name)
+fn is_dir(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
-fn write_whole(
-    path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    if path.metadata().is_ok_and(|m| !m.is_file()) {
-        // A pipe or a device is written as it is.
-        let file = File::options().write(true).open(path);
-        let mut out = BufWriter::new(file.with_context(|| format!("open {}", path.display()))?);
-        fill(&mut out)?;
-        return Ok(out.flush()?);
+/// That a journal is damaged was told before, to somebody who wants what can be read of it.
+fn told(exported: Result<(), JournalError>, unverified: bool) -> anyhow::Result<()> {
+    match exported {
+        Err(JournalError::Damaged { .. }) if unverified => Ok(()),
+        exported => Ok(exported?),
     }
-    let part = beside(path, &format!("part-{}", std::process::id()));
-    // What was recorded is nobody else's business until its owner says so.
-    let file = File::options().write(true).create_new(true).mode(0o600).open(&part);
-    let file = file.with_context(|| format!("create {}", part.display()))?;
-    let mut out = BufWriter::new(file);
-    let written = fill(&mut out).and_then(|()| Ok(out.flush()?));
-    let done = written.and_then(|()| {
-        std::fs::rename(&part, path).with_context(|| format!("write {}", path.display()))
-    });
-    if done.is_err() {
-        // The first failure is the one to tell.
-        let _ = std::fs::remove_file(&part);
-    }
-    done
 }
 
 const fn side(choice: StreamChoice) -> Side {

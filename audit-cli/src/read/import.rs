@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use audit_core::SessionId;
-use audit_journal::{ImportFacts, JournalSettings};
+use audit_journal::ImportFacts;
 
 use crate::args::{ImportArgs, ImportFormat};
 use crate::context::Context;
@@ -18,8 +18,9 @@ use crate::text;
 /// # Errors
 /// The file is not of that format, or the journal cannot be written.
 pub(crate) fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<u8> {
-    let root = context.journal_dir()?;
-    run::prepare_journal(&root).with_context(|| format!("make {}", root.display()))?;
+    let config = context.load()?.config;
+    let root = &config.journal.dir;
+    run::prepare_journal(root).with_context(|| format!("make {}", root.display()))?;
     let mut input: Box<dyn BufRead> = match args.file == Path::new("-") {
         true => Box::new(io::stdin().lock()),
         false => {
@@ -38,7 +39,7 @@ pub(crate) fn import(context: &Context, args: &ImportArgs) -> anyhow::Result<u8>
         ImportFormat::Asciicast => audit_journal::ImportFormat::Asciicast,
         ImportFormat::Ttyrec => audit_journal::ImportFormat::Ttyrec,
     };
-    audit_journal::import(&mut input, format, JournalSettings::new(root), &facts)
+    audit_journal::import(&mut input, format, config.journal_settings(root), &facts)
         .with_context(|| format!("import {}", args.file.display()))?;
     writeln!(io::stdout(), "{}", facts.id)?;
     Ok(0)

@@ -3,15 +3,13 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use audit_journal::{SessionState, SessionSummary, sessions};
-use jiff::tz::TimeZone;
+use audit_journal::{SessionState, SessionSummary, json_line, sessions};
 use serde_json::{Value, json};
 
 use super::since;
 use crate::args::{LsArgs, StateFilter};
 use crate::config::text_of_size;
 use crate::context::Context;
-use crate::failure::Failure;
 use crate::text;
 
 /// Columns of the command line in the table.
@@ -23,15 +21,17 @@ const COMMAND_WIDTH: usize = 60;
 /// # Errors
 /// The journal directory cannot be listed, or nobody reads the list.
 pub(crate) fn ls(context: &Context, args: &LsArgs) -> anyhow::Result<u8> {
-    let since = args.since.as_deref().map(point_in_time).transpose()?;
+    let since = args.since.as_deref().map(|t| since::point_in_time("--since", t)).transpose()?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut status = 0;
     let colour = context.colour();
-    for (dir, summary) in sessions(&context.journal_dir()?)? {
+    let Some(root) = super::existing_root(context, 1)? else { return Ok(0) };
+    for (dir, summary) in sessions(&root)? {
         let summary = match summary {
             Ok(summary) => summary,
             Err(error) => {
-                writeln!(io::stderr(), "auditty: {}: {error}", dir.display())?;
+                let line = text::sanitised(&format!("{}: {error}", dir.display()));
+                writeln!(io::stderr(), "auditty: {line}")?;
                 status = 1;
                 continue;
             }
@@ -43,7 +43,7 @@ pub(crate) fn ls(context: &Context, args: &LsArgs) -> anyhow::Result<u8> {
             continue;
         }
         match args.json {
-            true => writeln!(out, "{}", as_json(&summary))?,
+            true => writeln!(out, "{}", json_line(&as_json(&summary)))?,
             false => row(&mut out, &summary, colour)?,
         }
     }
@@ -95,14 +95,6 @@ fn row(out: &mut impl Write, summary: &SessionSummary, colour: bool) -> io::Resu
         text_of_size(summary.bytes),
         text::shortened(&summary.header.command_line(), COMMAND_WIDTH),
     )
-}
-
-fn point_in_time(text: &str) -> Result<u64, Failure> {
-    since::parse(text, text::now_unix_millis(), &TimeZone::system()).ok_or_else(|| {
-        Failure::usage(format!(
-            "--since: `{text}` is no time: expected 2026-03-01, 2026-03-01T12:00:00Z, or 2h"
-        ))
-    })
 }
 
 const fn state_of(filter: StateFilter) -> SessionState {

@@ -1,5 +1,7 @@
 //! The commands that read journals.
 
+mod checked;
+mod expire;
 mod export;
 mod import;
 mod ls;
@@ -10,7 +12,9 @@ mod search;
 mod show;
 mod since;
 mod verify;
+mod whole_file;
 
+pub(crate) use expire::expire;
 pub(crate) use export::export;
 pub(crate) use import::import;
 pub(crate) use ls::ls;
@@ -26,6 +30,7 @@ use audit_core::{SessionId, Stream};
 use audit_journal::{JournalError, resolve};
 
 use crate::args::StreamChoice;
+use crate::config::Place;
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -49,6 +54,22 @@ fn locate(context: &Context, what: &str) -> anyhow::Result<PathBuf> {
         }
         error => error.into(),
     })
+}
+
+/// The journal directory; `None` where nothing was recorded yet in the place it is in by itself.
+///
+/// # Errors
+/// The configuration is wrong, or it names a directory that is not there: that ends with `status`.
+fn existing_root(context: &Context, status: u8) -> anyhow::Result<Option<PathBuf>> {
+    let loaded = context.load()?;
+    let root = loaded.config.journal.dir.clone();
+    if root.is_dir() {
+        return Ok(Some(root));
+    }
+    match loaded.place("journal", "dir") {
+        Place::BuiltIn => Ok(None),
+        _ => Err(Failure::new(status, format!("{}: no such directory", root.display())).into()),
+    }
 }
 
 /// The streams a choice stands for; without one, all of them.

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use audit_journal::Recovery;
+use audit_journal::{Recovery, root_of};
 
 use super::locate;
 use crate::args::RecoverArgs;
@@ -16,7 +16,9 @@ use crate::context::Context;
 pub(crate) fn recover(context: &Context, args: &RecoverArgs) -> anyhow::Result<u8> {
     let dir = locate(context, &args.session)?;
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let said = match audit_journal::recover(&dir, None)? {
+    let config = context.load()?.config;
+    let root = root_of(&dir).unwrap_or_else(|| config.journal.dir.clone());
+    let said = match audit_journal::recover(&dir, Some(config.journal_settings(&root)))? {
         Recovery::Closed => "is whole; nothing to mend".to_owned(),
         Recovery::Mended { records, cut: 0 } => format!("mended behind record {records}"),
         Recovery::Mended { records, cut } => {

@@ -1,100 +1,127 @@
 //! `auditty search`: text in what was recorded.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use audit_core::Stream;
-use audit_journal::{Journal, Line, Pattern};
+use audit_journal::{Journal, Line, Pattern, Reading, json_line};
 use serde_json::json;
 
 use super::progress::Progress;
 use super::{locate, streams};
 use crate::args::SearchArgs;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::text;
 
-/// Exit status when nothing was found, as grep(1) has it.
+/// Exit statuses, as grep(1) has them: nothing was found, and something could not be searched.
 const NOT_FOUND: u8 = 1;
+const TROUBLE: u8 = 2;
 
 /// Carries out `auditty search`: sessions newest first, lines in their order. The status is 0 when
-/// something was found, else 1.
+/// something was found, 1 when not, and 2 when a session could not be searched to its end.
 ///
 /// # Errors
-/// The pattern is none, the session is not there, or nobody reads what is found.
+/// The pattern is none, the session or the journal directory is not there, or nobody reads what is
+/// found.
 pub(crate) fn search(context: &Context, args: &SearchArgs) -> anyhow::Result<u8> {
     let pattern = match args.regex {
         true => Pattern::regex(&args.pattern),
         false => Pattern::literal(&args.pattern),
     };
     let pattern = pattern.map_err(|error| Failure::usage(format!("PATTERN: {error}")))?;
-    let dirs: Vec<PathBuf> = match &args.session {
-        Some(session) => vec![locate(context, session)?],
-        None => {
-            let sessions = audit_journal::sessions(&context.journal_dir()?)?;
-            sessions.into_iter().map(|(dir, _)| dir).collect()
+    let dirs = match &args.session {
+        Some(session) => {
+            let dir = locate(context, session).map_err(|e| trouble(&e))?;
+            let size = audit_journal::summary(&dir).map_or(0, |s| s.stored_bytes);
+            vec![(dir, size)]
         }
+        None => all(context)?,
     };
-    let streams = streams(args.stream);
+    let search = Search { args, pattern, streams: streams(args.stream) };
     let progress = Progress::new("search");
-    let (mut found, total) = (false, dirs.len() as u64);
-    for (done, dir) in (0..).zip(dirs) {
-        progress.at(done, total);
-        match search_one(&dir, &streams, &pattern, args.json, &progress) {
-            Ok(any) => found |= any,
+    let total = dirs.iter().map(|(_, size)| size).sum();
+    let (mut found, mut failed, mut before) = (false, false, 0);
+    for (dir, size) in dirs {
+        let reading = progress.teller_of(before, Some(total));
+        before += size;
+        match search.session(&dir, reading, &progress, &mut found) {
+            Ok(()) => {}
             Err(error) if error.downcast_ref::<io::Error>().is_some() => return Err(error),
             // One session that is damaged does not hide the others.
-            Err(error) => progress.aside(|| {
-                writeln!(
-                    io::stderr(),
-                    "auditty: {}: {}",
-                    dir.display(),
-                    crate::failure::line(&error)
-                )
-            })?,
+            Err(error) => {
+                failed = true;
+                let line = text::sanitised(&failure::line(&error));
+                progress.aside(|| writeln!(io::stderr(), "auditty: {line}"))?;
+            }
         }
     }
-    Ok(if found { 0 } else { NOT_FOUND })
+    Ok(match (failed, found) {
+        (true, _) => TROUBLE,
+        (false, true) => 0,
+        (false, false) => NOT_FOUND,
+    })
 }
 
-fn search_one(
-    dir: &std::path::Path,
-    streams: &[Stream],
-    pattern: &Pattern,
-    as_json: bool,
-    progress: &Progress,
-) -> anyhow::Result<bool> {
-    let journal = Journal::open(dir)?;
-    let mut found = false;
-    for line in audit_journal::search(&journal, streams, pattern)? {
-        let line = line?;
-        found = true;
-        let shown = match as_json {
-            true => object(&journal, &line),
-            false => format!(
-                "{} {} {}",
-                journal.header().session,
-                time(&journal, &line),
-                text::sanitised(&line.text)
-            ),
-        };
-        progress.aside(|| writeln!(io::stdout(), "{shown}"))?;
+/// Every session with its size on the disk, newest first.
+fn all(context: &Context) -> anyhow::Result<Vec<(PathBuf, u64)>> {
+    let Some(root) = super::existing_root(context, TROUBLE)? else { return Ok(Vec::new()) };
+    let sessions = audit_journal::sessions(&root).map_err(|e| trouble(&e.into()))?;
+    let size = |summary: audit_journal::SessionSummary| summary.stored_bytes;
+    Ok(sessions.into_iter().map(|(dir, found)| (dir, found.map_or(0, size))).collect())
+}
+
+fn trouble(error: &anyhow::Error) -> Failure {
+    Failure::new(TROUBLE, failure::line(error))
+}
+
+/// What is looked for.
+struct Search<'a> {
+    args: &'a SearchArgs,
+    pattern: Pattern,
+    streams: Vec<Stream>,
+}
+
+impl Search<'_> {
+    /// Searches the session in `dir`; says in `found` when something is.
+    fn session(
+        &self,
+        dir: &Path,
+        reading: Reading,
+        progress: &Progress,
+        found: &mut bool,
+    ) -> anyhow::Result<()> {
+        let journal = Journal::open(dir)?.telling(reading);
+        for line in audit_journal::search(&journal, &self.streams, &self.pattern)? {
+            let line = line?;
+            *found = true;
+            let shown = match self.args.json {
+                true => object(&journal, &line),
+                false => format!(
+                    "{} {} {}",
+                    journal.header().session,
+                    time(&journal, &line),
+                    text::sanitised(&line.text)
+                ),
+            };
+            progress.aside(|| writeln!(io::stdout(), "{shown}"))?;
+        }
+        Ok(())
     }
-    Ok(found)
 }
 
 fn object(journal: &Journal, line: &Line) -> String {
-    json!({
+    json_line(&json!({
         "session": journal.header().session,
         "time": time(journal, line),
         "seconds": std::time::Duration::from_nanos(line.at.as_nanos()).as_secs_f64(),
         "stream": line.stream.name(),
         "record": line.record,
         "line": line.text,
-    })
-    .to_string()
+    }))
 }
 
 fn time(journal: &Journal, line: &Line) -> String {
-    text::rfc3339(journal.header().opened_unix_millis + line.at.as_nanos() / 1_000_000)
+    let opened = journal.header().opened_unix_millis;
+    text::rfc3339(opened.saturating_add(line.at.as_nanos() / 1_000_000))
 }

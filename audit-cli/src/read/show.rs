@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use audit_core::{Body, Moment, Stream};
-use audit_journal::{Entry, Journal, SessionSummary};
+use audit_journal::{Entry, Journal, JournalError, SessionSummary, json_line};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -27,7 +27,7 @@ pub(crate) fn show(context: &Context, args: &ShowArgs) -> anyhow::Result<u8> {
     let found = Found::read(&dir)?;
     let mut out = std::io::stdout().lock();
     match args.json {
-        true => writeln!(out, "{}", found.as_json(&summary)?)?,
+        true => writeln!(out, "{}", json_line(&found.as_json(&summary)?))?,
         false => out.write_all(found.as_text(&summary).as_bytes())?,
     }
     Ok(0)
@@ -63,7 +63,11 @@ impl Found {
         let mut entries = journal.entries()?;
         let mut found = Self::default();
         for entry in entries.by_ref() {
-            found.take(&entry?)?;
+            match entry {
+                // Told below, with what there is.
+                Err(JournalError::Damaged { .. }) => break,
+                entry => found.take(&entry?)?,
+            }
         }
         found.damage = entries.damage().map(str::to_owned);
         Ok(found)

@@ -4,10 +4,23 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
 use crate::config::parse_span;
+use crate::failure::Failure;
+
+/// The point in time `text` names, as `flag` was given it.
+///
+/// # Errors
+/// It names none.
+pub(super) fn point_in_time(flag: &str, text: &str) -> Result<u64, Failure> {
+    parse(text, crate::text::now_unix_millis(), &TimeZone::system()).ok_or_else(|| {
+        Failure::usage(format!(
+            "{flag}: `{text}` is no time: expected 2026-03-01, 2026-03-01T12:00:00Z, or 2h"
+        ))
+    })
+}
 
 /// The point in time `text` names, in milliseconds since the Unix epoch: RFC 3339, a civil date or
 /// date and time in `zone`, or a span before `now` such as `2h`.
-pub(super) fn parse(text: &str, now_unix_millis: u64, zone: &TimeZone) -> Option<u64> {
+fn parse(text: &str, now_unix_millis: u64, zone: &TimeZone) -> Option<u64> {
     if let Some(span) = parse_span(text) {
         let before = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         return Some(now_unix_millis.saturating_sub(before));

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use audit_core::{CommandSpec, Identity, OnFailure, Outcome, Part, SessionId, SessionSpec};
-use audit_journal::JournalSettings;
+use audit_journal::{JournalError, JournalSettings, Status, TrustedKey};
 use nix::unistd::{Uid, User, gethostname};
 
 use super::ends::Terminal;
@@ -15,7 +16,8 @@ use crate::config::{Config, ConfigError, Loaded};
 use crate::context::Context;
 use crate::control::{LocalSettings, SESSION_VARIABLE, socket_dir};
 use crate::failure::Failure;
-use crate::log::LogSettings;
+use crate::known::KnownKeys;
+use crate::log::{AuditLog, LogSettings};
 use crate::text;
 
 /// What is run: `words`, or the configured shell.
@@ -52,10 +54,39 @@ pub(super) fn journal(loaded: &Loaded, args: &RunArgs) -> anyhow::Result<Journal
     if let Some(id) = args.session_id.filter(|id| crate::read::exists(dir, *id)) {
         return Err(Failure::usage(format!("--session-id: session {id} exists already")).into());
     }
-    let mut settings = JournalSettings::new(dir);
-    settings.segment_size = config.journal.segment_size.0;
-    settings.write_strict = config.journal.strict;
+    let settings = config.journal_settings(dir);
+    watch_over(loaded, &settings);
     Ok(settings)
+}
+
+/// Remembers which host key the directory is signed with, and tells when it is another one or when
+/// somebody changed the host log. The session is recorded all the same: nobody is to be kept from
+/// recording by damaging a file.
+fn watch_over(loaded: &Loaded, settings: &JournalSettings) {
+    // What keeps a journal from beginning is told when it should begin.
+    let Ok(key) = TrustedKey::of_host(settings) else { return };
+    let known = KnownKeys::of(&loaded.config);
+    let strange = match known.find(&settings.root) {
+        Ok(Some(old)) if old != key => Some(known.strange(&settings.root, old)),
+        Ok(None) if loaded.standing_journal() == Some(&settings.root) => {
+            // Without a place for it, `verify` remembers it.
+            let _ = known.add(&settings.root, key);
+            None
+        }
+        _ => None,
+    };
+    let damaged = audit_journal::check_host_log(settings).err();
+    let damaged = damaged.filter(|e| matches!(e, JournalError::HostLog { .. }));
+    let mut log = AuditLog::new(LogSettings::of(&loaded.config));
+    let faults = strange
+        .map(|reason| (Status::BadSignature, reason))
+        .into_iter()
+        .chain(damaged.map(|error| (Status::HostLogMismatch, error.to_string())));
+    for (status, reason) in faults {
+        // Standard error may be closed, and so may the log.
+        let _ = writeln!(std::io::stderr(), "auditty: warning: {}", text::sanitised(&reason));
+        let _ = log.failed_verification("host-log", status.name(), &reason);
+    }
 }
 
 /// What a session is asked to be besides its command.

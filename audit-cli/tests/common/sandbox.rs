@@ -59,6 +59,7 @@ impl Sandbox {
             .env("TERM", "xterm")
             .env("SHELL", "/bin/sh")
             .env("AUDITTY_JOURNAL__DIR", self.path("journal"))
+            .env("AUDITTY_JOURNAL__KNOWN_KEYS", self.path("known-keys"))
             .env("AUDITTY_LOGGING__AUDIT_LOG_PATH", self.path("audit.log"))
             .current_dir(self.path("home"))
             .stdin(Stdio::null())

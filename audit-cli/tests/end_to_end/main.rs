@@ -5,6 +5,7 @@ mod bad_input;
 mod config;
 mod control;
 mod exit_status;
+mod keeping;
 mod pages;
 mod pipes;
 #[path = "../common/processes.rs"]

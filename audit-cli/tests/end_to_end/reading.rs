@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, field, files};
+use crate::sandbox::{Sandbox, field, files, until};
 
 fn json(text: &[u8]) -> Value {
     serde_json::from_slice(text)
@@ -133,24 +133,216 @@ fn another_hosts_key_is_not_believed() {
     assert_eq!(verify(&ours.file("no.key", "hello\n")).status, 1);
 }
 
+/// A session whose recorder was killed after it had recorded `text`; its id.
+fn crashed(sandbox: &Sandbox, text: &str) -> String {
+    let script = format!("echo {text}; read word");
+    let mut command = sandbox.command(["run", "--", "sh", "-c", &script]);
+    let mut recorder = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    until("it is recorded", || {
+        sandbox.path("journal").exists() && sandbox.run(["search", text]).status == 0
+    });
+    recorder.kill().unwrap();
+    recorder.wait().unwrap();
+    sandbox.sessions().remove(0)
+}
+
 #[test]
 fn a_torn_tail_is_found_and_mended_once() {
     let sandbox = Sandbox::new();
-    let id = sandbox.record("echo before the crash");
-    // As a session that was not closed leaves its files.
-    files(&sandbox.session_dir(&id)).iter().for_each(|path| make_writable(path));
+    let id = crashed(&sandbox, "before the crash");
     let segment = sandbox.session_dir(&id).join("000000.atj");
     let bytes = fs::read(&segment).unwrap();
-    fs::write(&segment, &bytes[..bytes.len() - 10]).unwrap();
-    // The host log knows the true end, so a cut is more than a crash to it.
-    let ran = sandbox.run(["verify", &id]);
-    assert!([10, 15].contains(&ran.status), "{ran:?}");
+    fs::write(&segment, [&bytes[..], b"ATJ1\x0f\x10"].concat()).unwrap();
+    assert_eq!(sandbox.run(["verify", &id]).status, 10);
+    // What there is can be exported, and what there is not is told.
+    let exported = sandbox.run(["export", &id, "--format", "text"]);
+    assert_eq!((exported.status, exported.text().trim()), (0, "before the crash"), "{exported:?}");
+    assert!(exported.stderr.contains("truncated"), "{exported:?}");
     let mended = sandbox.run(["recover", &id]);
     assert_eq!(mended.status, 0, "{mended:?}");
     let again = sandbox.run(["recover", &id]);
     assert!(again.text().contains("nothing to mend"), "{again:?}");
-    let text = sandbox.run(["export", &id, "--format", "text"]).text();
-    assert!(text.contains("before the crash"), "{text}");
+    assert_eq!(sandbox.run(["verify"]).status, 0);
+    let text = sandbox.run(["export", &id, "--format", "text"]);
+    assert_eq!((text.text().trim(), text.stderr.as_str()), ("before the crash", ""), "{text:?}");
+}
+
+#[test]
+fn a_closed_session_that_was_cut_is_not_mended() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.record("echo it was closed");
+    files(&sandbox.session_dir(&id)).iter().for_each(|path| make_writable(path));
+    let segment = sandbox.session_dir(&id).join("000000.atj");
+    let bytes = fs::read(&segment).unwrap();
+    fs::write(&segment, &bytes[..bytes.len() - 10]).unwrap();
+    // The host log knows the true end, so a cut is more than a crash.
+    assert_eq!(sandbox.run(["verify", &id]).status, 15);
+    let refused = sandbox.run(["recover", &id]);
+    assert_eq!((refused.status, refused.stderr.lines().count()), (1, 1), "{refused:?}");
+    assert_eq!(sandbox.run(["verify", &id]).status, 15);
+}
+
+#[test]
+fn a_damaged_session_is_exported_only_when_asked() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.record("echo one; sleep 0.3; echo two; sleep 0.3; printf thr%s ee");
+    let segment = sandbox.session_dir(&id).join("000000.atj");
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(4).rposition(|w| w == b"two\n").unwrap();
+    bytes[at] ^= 1;
+    make_writable(&segment);
+    fs::write(&segment, bytes).unwrap();
+    let out = sandbox.path("out");
+    let out = out.to_str().unwrap();
+    for format in ["raw", "asciicast-v2", "asciicast-v3", "ttyrec", "script", "jsonl", "text"] {
+        for to in [&["-o", out][..], &[]] {
+            let export = |more: &[&str]| {
+                sandbox.run(["export", &id, "--format", format].iter().chain(to).chain(more))
+            };
+            let ran = export(&[]);
+            assert_eq!((ran.status, ran.stderr.lines().count()), (11, 1), "{format}: {ran:?}");
+            assert!(ran.stdout.is_empty() && !fs::exists(out).unwrap(), "{format}");
+            assert!(ran.stderr.contains("--unverified"), "{format}: {ran:?}");
+            let ran = export(&["--unverified"]);
+            assert_eq!((ran.status, ran.stderr.lines().count()), (0, 1), "{format}: {ran:?}");
+            let text = if to.is_empty() { ran.text() } else { fs::read_to_string(out).unwrap() };
+            let exact = format != "jsonl";
+            assert!(
+                !exact || (text.contains("one") && !text.contains("three")),
+                "{format}: {text}"
+            );
+            let _ = fs::remove_file(out);
+        }
+    }
+    let dir = sandbox.path("files/");
+    let ran = sandbox.run(["export", &id, "--format", "script", "-o", dir.to_str().unwrap()]);
+    assert!(ran.status == 11 && !dir.exists(), "{ran:?}");
+    assert!(sandbox.run(["show", &id]).text().contains("damage"));
+}
+
+#[test]
+fn an_export_that_is_killed_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.record("yes | head -c 20000000");
+    fs::create_dir(sandbox.path("out")).unwrap();
+    let path = sandbox.path("out/recording");
+    let mut command =
+        sandbox.command(["export", &id, "--format", "jsonl", "-o", path.to_str().unwrap()]);
+    let mut child = command.spawn().unwrap();
+    let out = sandbox.path("out").canonicalize().unwrap();
+    until("it is being written", || {
+        let open = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().flatten();
+        open.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|to| to.starts_with(&out))
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(files(&out), [] as [std::path::PathBuf; 0]);
+}
+
+#[test]
+fn what_is_no_journal_is_not_verified() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.record("echo kept");
+    fs::create_dir(sandbox.path("empty")).unwrap();
+    for path in [sandbox.path("empty"), "/etc".into(), sandbox.path("journal/hostlog")] {
+        let ran = sandbox.run(["verify", path.to_str().unwrap()]);
+        assert_eq!((ran.status, ran.stderr.lines().count()), (1, 1), "{path:?}: {ran:?}");
+        assert!(ran.stdout.is_empty(), "{path:?}: {ran:?}");
+        let mut command = sandbox.command(["verify"]);
+        command.env("AUDITTY_JOURNAL__DIR", &path);
+        let ran = crate::sandbox::Ran::of(command.spawn().unwrap());
+        assert_eq!((ran.status, ran.stderr.lines().count()), (1, 1), "{path:?}: {ran:?}");
+    }
+    // A session of which nothing is left is still a session.
+    let dir = sandbox.session_dir(&id);
+    for name in ["000000.atj", "heads.note", "session.json"] {
+        fs::remove_file(dir.join(name)).unwrap();
+        for what in [id.as_str(), dir.to_str().unwrap()] {
+            let ran = sandbox.run(["verify", what]);
+            // Found by its name only while something of it is there.
+            assert!(ran.status >= 11 || (ran.status == 1 && what == id), "{name} {what}: {ran:?}");
+        }
+    }
+    assert_eq!(sandbox.run(["verify", dir.to_str().unwrap()]).status, 13);
+}
+
+#[test]
+fn a_journal_directory_that_is_not_there_is_told() {
+    let sandbox = Sandbox::new();
+    for (args, status) in [(&["ls"][..], 1), (&["search", "x"], 2), (&["verify"], 1)] {
+        let ran = sandbox.run(args.iter().chain(&["--journal", "nowhere"]));
+        assert_eq!((ran.status, ran.stderr.lines().count()), (status, 1), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains("nowhere: no such directory"), "{args:?}: {ran:?}");
+    }
+    // Where nothing was recorded yet, nothing is wrong.
+    let mut command = sandbox.command(["ls"]);
+    command.env_remove("AUDITTY_JOURNAL__DIR");
+    // The system's own directory is nothing a test should look into.
+    if !nix::unistd::Uid::effective().is_root() {
+        let ran = crate::sandbox::Ran::of(command.spawn().unwrap());
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_search_tells_nothing_found_from_what_it_could_not_search() {
+    let sandbox = Sandbox::new();
+    let bad = sandbox.record("echo needle one; sleep 0.3; echo needle two");
+    sandbox.record("echo needle three");
+    assert_eq!(sandbox.run(["search", "hay"]).status, 1);
+    let segment = sandbox.session_dir(&bad).join("000000.atj");
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(10).rposition(|w| w == b"needle two").unwrap();
+    bytes[at] ^= 1;
+    make_writable(&segment);
+    fs::write(&segment, bytes).unwrap();
+    for pattern in ["needle", "hay"] {
+        let ran = sandbox.run(["search", pattern]);
+        assert_eq!((ran.status, ran.stderr.lines().count()), (2, 1), "{ran:?}");
+        assert!(ran.stderr.contains(&bad), "{ran:?}");
+    }
+    assert_eq!(sandbox.run(["search", "needle"]).lines().len(), 2);
+    assert_eq!(sandbox.run(["search", "--session", "ffffffff", "x"]).status, 2);
+    let ran = sandbox.run(["search", "--regex", "a(b"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (2, "auditty: PATTERN: unclosed group\n"));
+}
+
+#[test]
+fn nothing_that_was_recorded_steers_the_terminal_it_is_read_on() {
+    let sandbox = Sandbox::new();
+    // A C1 control sequence and title, a delete, a right-to-left override, in text and command.
+    let steers = ["\u{9b}", "\u{9d}", "\u{7f}", "\u{202e}", "\u{2066}", "\u{1b}"];
+    let script = format!("printf 'a{}[1mneedle'", steers.concat());
+    let id = sandbox.record(&script);
+    for args in [
+        &["export", &id, "--format", "text"][..],
+        &["export", &id, "--format", "jsonl"],
+        &["export", &id, "--format", "asciicast-v3"],
+        &["search", "needle"],
+        &["search", "--json", "needle"],
+        &["ls"],
+        &["ls", "--json"],
+        &["show", &id],
+        &["show", "--json", &id],
+        &["verify", "--json"],
+    ] {
+        let ran = sandbox.run(args);
+        assert_eq!(ran.status, 0, "{args:?}: {ran:?}");
+        for c in steers {
+            assert!(!ran.text().contains(c), "{args:?}: {c:?} in {:?}", ran.text());
+        }
+    }
+}
+
+#[test]
+fn an_import_that_fails_is_in_no_list() {
+    let sandbox = Sandbox::new();
+    sandbox.record("echo kept");
+    let cast = "{\"version\":2,\"width\":80,\"height\":24}\n[0.1,\"o\",\"x\"]\nno event\n[1,\"o\",\"y\"]\n";
+    let path = sandbox.file("cast", cast);
+    let ran = sandbox.run(["import", path.to_str().unwrap(), "--format", "asciicast"]);
+    assert_eq!((ran.status, ran.stderr.lines().count()), (1, 1), "{ran:?}");
+    assert_eq!(sandbox.sessions().len(), 1);
 }
 
 #[test]

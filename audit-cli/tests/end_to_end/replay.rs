@@ -63,3 +63,21 @@ fn a_running_session_can_be_followed() {
     assert_eq!(live.finish().0, 0);
     assert_eq!(follower.finish().0, 0);
 }
+
+#[test]
+fn a_terminal_is_tidied_up_however_fast_it_was_played() {
+    let sandbox = Sandbox::new();
+    // As a full-screen program that was killed leaves a terminal.
+    let id = recorded(&sandbox, "printf '\\033[?1049h\\033[?25l\\033[?1000hshown'");
+    for args in [&["--no-timing"][..], &["--speed", "100"]] {
+        let terminal = Terminal::start(sandbox.command(["replay", &id].iter().chain(args)));
+        let (status, shown) = terminal.finish();
+        let (_, after) = shown.split_once("shown").unwrap();
+        assert_eq!(status, 0);
+        for reset in ["\x1b[?1049l", "\x1b[?25h", "\x1b[?1000"] {
+            assert!(after.contains(reset), "{args:?}: no {reset:?} in {after:?}");
+        }
+    }
+    let piped = sandbox.run(["replay", "--no-timing", &id]);
+    assert!(piped.text().ends_with("shown"), "nothing is added for others: {piped:?}");
+}

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Utf8, mark, write_error};
 use crate::entries::{Entries, Journal};
 use crate::error::Result;
+use crate::text::json_line;
 
 /// Versions of asciicast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(super) fn write(
     if !command.is_empty() {
         head["command"] = command.into();
     }
-    writeln!(out, "{head}").map_err(write_error)?;
+    writeln!(out, "{}", json_line(&head)).map_err(write_error)?;
     let mut events = Events { version, out, last: 0, size: header.winsize };
     let mut texts = Stream::ALL.map(|_| Utf8::default());
     let mut last = 0;
@@ -108,8 +109,8 @@ impl Events<'_> {
             Version::V3 => micros - self.last,
         };
         self.last = micros;
-        let (data, code) = (Value::String(data), Value::String(code.to_owned()));
+        let data = json_line(&Value::String(data));
         let (seconds, fraction) = (time / 1_000_000, time % 1_000_000);
-        writeln!(self.out, "[{seconds}.{fraction:06}, {code}, {data}]").map_err(write_error)
+        writeln!(self.out, "[{seconds}.{fraction:06}, \"{code}\", {data}]").map_err(write_error)
     }
 }

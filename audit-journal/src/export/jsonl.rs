@@ -13,11 +13,12 @@ use serde_json::json;
 use super::write_error;
 use crate::entries::{Entries, Journal};
 use crate::error::Result;
+use crate::text::json_line;
 
 /// Writes `entries` as lines of JSON.
 pub(super) fn write(journal: &Journal, entries: Entries, out: &mut dyn Write) -> Result<()> {
     let head = json!({ "header": journal.header() });
-    writeln!(out, "{head}").map_err(write_error)?;
+    writeln!(out, "{}", json_line(&head)).map_err(write_error)?;
     for entry in entries {
         let entry = entry?;
         let at = entry.at.as_nanos();
@@ -39,7 +40,7 @@ pub(super) fn write(journal: &Journal, entries: Entries, out: &mut dyn Write) ->
                 "seq": entry.first, "last": entry.last, "at_ns": at, "record": body,
             }),
         };
-        writeln!(out, "{line}").map_err(write_error)?;
+        writeln!(out, "{}", json_line(&line)).map_err(write_error)?;
     }
     Ok(())
 }

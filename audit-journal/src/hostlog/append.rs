@@ -65,12 +65,14 @@ impl<'a> HostLog<'a> {
         std::fs::rename(&next, self.places.of(CHECKPOINT)).map_err(io)
     }
 
-    /// Whether a leaf says that `session` began.
-    pub(crate) fn knows(&mut self, session: SessionId) -> Result<bool> {
+    /// The leaves of `session`, in their order.
+    pub(crate) fn of(&mut self, session: SessionId) -> Result<Vec<Leaf>> {
         self.settle()?;
-        let start = format!("start {session} ");
-        let mut found = false;
-        self.each_leaf(|leaf| found |= leaf.starts_with(start.as_bytes()))?;
+        let mut found = Vec::new();
+        self.each_leaf(|line| {
+            let leaf = std::str::from_utf8(line).ok().and_then(Leaf::parse);
+            found.extend(leaf.filter(|leaf| leaf.session() == session));
+        })?;
         Ok(found)
     }
 

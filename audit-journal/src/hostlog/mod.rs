@@ -32,6 +32,7 @@ use crate::disk::create_dirs;
 use crate::error::{JournalError, Result};
 use crate::keys::HostKey;
 use crate::note::Verifier;
+use crate::settings::JournalSettings;
 
 pub(crate) use append::HostLog;
 pub use leaf::Leaf;
@@ -68,4 +69,15 @@ pub(crate) fn publish(root: &Path, host: &HostKey) -> Result<()> {
             reason: "this root belongs to another host key".to_owned(),
         }),
     }
+}
+
+/// Whether the host log can be gone on with, as far as its end shows: what a writer looks at before
+/// it tells the log anything. [`crate::verify_root`] looks at all of it.
+///
+/// # Errors
+/// [`JournalError::HostLog`] says what does not fit. Sessions are recorded all the same, and the
+/// log stays as it is.
+pub fn check_host_log(settings: &JournalSettings) -> Result<()> {
+    let host = HostKey::open_or_create(settings)?;
+    HostLog::open(&settings.root, &host)?.settle().map(drop)
 }

@@ -12,9 +12,10 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::error::{JournalError, Result};
 use crate::hostlog;
-use crate::keys::{fingerprint, host_verifier};
+use crate::keys::{HostKey, fingerprint, host_verifier};
 use crate::layout;
 use crate::note::Verifier;
+use crate::settings::JournalSettings;
 
 pub(crate) use check::{Believed, Check, Found};
 pub use root::{RootReport, verify_root};
@@ -117,6 +118,17 @@ impl TrustedKey {
     /// The key that the root `root` holds, if it holds one.
     pub fn of_root(root: &Path) -> Option<Self> {
         hostlog::published(root).map(|verifier| Self(verifier.key))
+    }
+
+    /// The public half of the host key that `settings` name, which is made where nothing was signed
+    /// yet.
+    ///
+    /// # Errors
+    /// The key cannot be read or made, or it is not that of the root.
+    pub fn of_host(settings: &JournalSettings) -> Result<Self> {
+        let host = HostKey::open_or_create(settings)?;
+        hostlog::publish(&settings.root, &host)?;
+        Ok(Self(host.public()))
     }
 
     /// Reads a verifier key (`name+hash+base64`, as in `hostlog/host.pub`) or 64 hexadecimal

@@ -225,9 +225,9 @@ impl Writer {
     fn log_start_again(&mut self, host: &HostKey, link: Hash) -> Result<()> {
         if self.header.host_log {
             let session = self.header.session;
-            match HostLog::open(&self.settings.root, host).and_then(|mut log| log.knows(session)) {
-                Ok(true) | Err(JournalError::HostLog { .. }) => return Ok(()),
-                Ok(false) => {}
+            match HostLog::open(&self.settings.root, host).and_then(|mut log| log.of(session)) {
+                Ok(leaves) if leaves.is_empty() => {}
+                Ok(_) | Err(JournalError::HostLog { .. }) => return Ok(()),
                 Err(e) => return Err(e),
             }
         }

@@ -4,17 +4,16 @@ mod keys;
 mod player;
 mod screen;
 
-use std::io::{BufWriter, IsTerminal as _, Write as _, stderr, stdin, stdout};
-use std::path::Path;
+use std::io::{BufWriter, IsTerminal as _, Write, stdin, stdout};
 
 use audit_core::Record;
-use audit_journal::{Journal, SessionState, Status, Trust};
+use audit_journal::{Journal, JournalError};
 
+use super::checked::{Wanted, checked};
 use super::{OUTPUT, locate};
 use crate::args::ReplayArgs;
 use crate::context::Context;
-use crate::failure::Failure;
-use keys::{Nobody, Person};
+use keys::{Hands, Nobody, Person};
 use player::{Film, Pace, Player, Records};
 
 /// Carries out `auditty replay`.
@@ -23,10 +22,11 @@ use player::{Film, Pace, Player, Records};
 /// The session is not there, fails verification, cannot be read, or nobody watches.
 pub(crate) fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<u8> {
     let dir = locate(context, &args.session)?;
-    check(&dir, args.unverified)?;
+    checked(context, &dir, Wanted { verb: "plays", unverified: args.unverified, whole: true })?;
     let journal = Journal::open(&dir)?;
     let header = journal.header();
-    let steering = stdin().is_terminal() && stdout().is_terminal() && !args.no_timing;
+    let onto_terminal = stdout().is_terminal();
+    let steering = stdin().is_terminal() && onto_terminal && !args.no_timing;
     let film = Film {
         winsize: header.winsize,
         // A terminal in raw mode does not return by itself at the end of a line.
@@ -41,14 +41,17 @@ pub(crate) fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<u8>
         follow: args.follow,
     };
     if args.no_timing {
-        return Player::new(film, pace, Nobody, BufWriter::new(stdout().lock()))?
-            .play()
-            .map(|()| 0);
+        let out = BufWriter::new(stdout().lock());
+        return play(Player::new(film, pace, Nobody, out)?, onto_terminal);
     }
     let person = Person::new(steering)?;
-    let mut player = Player::new(film, pace, person, stdout().lock())?;
+    play(Player::new(film, pace, person, stdout().lock())?, onto_terminal)
+}
+
+/// Plays to the end. However fast that was, a terminal is not left as the session left its own.
+fn play<H: Hands, W: Write>(mut player: Player<'_, H, W>, tidy: bool) -> anyhow::Result<u8> {
     let played = player.play();
-    if steering {
+    if tidy {
         player.tidy_up()?;
     }
     played.map(|()| 0)
@@ -57,26 +60,10 @@ pub(crate) fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<u8>
 /// What was shown, record by record.
 fn records(journal: &Journal) -> anyhow::Result<Records<'_>> {
     let entries = journal.entries()?.only(&OUTPUT);
+    // Damage was told before anything is played.
+    let entries = entries.filter(|e| !matches!(e, Err(JournalError::Damaged { .. })));
     Ok(Box::new(entries.map(|entry| {
         let entry = entry?;
         Ok(Record { seq: entry.last, at: entry.at, body: entry.body })
     })))
-}
-
-/// Refuses what cannot be trusted. A session that still runs has no end yet; that is no fault.
-fn check(dir: &Path, unverified: bool) -> anyhow::Result<()> {
-    let report = audit_journal::verify(dir, &Trust::default(), None);
-    let running = || {
-        let state = audit_journal::summary(dir).map(|s| s.state);
-        matches!(state, Ok(SessionState::Active | SessionState::Blocked))
-    };
-    if report.status == Status::Intact || (report.status == Status::Truncated && running()) {
-        return Ok(());
-    }
-    if unverified {
-        writeln!(stderr(), "auditty: warning: {report}")?;
-        return Ok(());
-    }
-    let message = format!("{report}; --unverified plays it nevertheless");
-    Err(Failure::new(report.status.code(), message).into())
 }
