@@ -1,12 +1,18 @@
-//! A disk that is full: a small one of the test's own, in a mount namespace nobody else sees.
+//! A disk that is full: a small one of the test's own, in a mount namespace nobody else sees. Where
+//! no namespace is permitted, a limit on the size of files, which is as much room and no more.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::libc;
+
 use crate::chance::Chance;
 use crate::on_every_engine;
+use crate::processes;
 use crate::sandbox::{Ran, Sandbox, until};
 
 on_every_engine![
@@ -29,7 +35,7 @@ struct Disk {
 }
 
 impl Disk {
-    /// `None` where this user may not make a namespace, which is said aloud.
+    /// `None` where this user may not make a namespace.
     fn new(sandbox: &Sandbox) -> Option<Self> {
         let point = sandbox.path("disk");
         std::fs::create_dir_all(&point).unwrap();
@@ -52,26 +58,11 @@ impl Disk {
                 said.contains("ermi") || said.contains("denied"),
                 "the disk could not be made: {said}"
             );
-            eprintln!("NOT TESTED: no mount namespace is permitted here: {said}");
             return None;
         }
         let path = PathBuf::from(format!("/proc/{}/root", keeper.id()));
         let path = path.join(point.strip_prefix("/").unwrap());
         Some(Self { keeper, path })
-    }
-
-    fn journal(&self) -> PathBuf {
-        self.path.join("journal")
-    }
-
-    /// Takes so much of the room away.
-    fn take(&self, bytes: usize) {
-        let mut file = File::create(self.path.join("taken")).unwrap();
-        file.write_all(&vec![0; bytes]).unwrap();
-    }
-
-    fn give_back(&self) {
-        std::fs::remove_file(self.path.join("taken")).unwrap();
     }
 }
 
@@ -83,37 +74,131 @@ impl Drop for Disk {
     }
 }
 
-/// A session on a disk, and what it says.
+/// What a session does first whose files are to be limited.
+const WAITS: &str = "touch up; until [ -e go ]; do sleep 0.02; done; rm up go";
+
+/// As much room as there is.
+enum Room {
+    Disk(Disk),
+    /// No file may be larger than this. The journal is the only one that grows.
+    Limit(Cell<usize>),
+}
+
+/// A session with little room, and what it says.
 struct Scene {
     sandbox: Sandbox,
-    disk: Disk,
+    room: Room,
     noise: Vec<u8>,
 }
 
 impl Scene {
-    fn new() -> Option<Self> {
+    fn new() -> Self {
         let sandbox = Sandbox::new();
-        let disk = Disk::new(&sandbox)?;
+        let disk = Disk::new(&sandbox);
+        Self::with(sandbox, disk.map_or_else(|| Room::Limit(Cell::new(SIZE)), Room::Disk))
+    }
+
+    fn limited() -> Self {
+        Self::with(Sandbox::new(), Room::Limit(Cell::new(SIZE)))
+    }
+
+    fn with(sandbox: Sandbox, room: Room) -> Self {
         let noise = Chance::new(9).bytes(NOISE);
         std::fs::write(sandbox.path("home/noise"), &noise).unwrap();
-        Some(Self { sandbox, disk, noise })
+        Self { sandbox, room, noise }
     }
 
     fn start(&self, engine: &str, policy: &str, script: &str, limit: &str) -> Child {
+        let script = match &self.room {
+            Room::Disk(_) => script.to_owned(),
+            Room::Limit(_) => format!("{WAITS}; {script}"),
+        };
+        let mut command = self.command_to_run(engine, policy, &script, limit);
+        let child = command.stderr(File::create(self.said_path()).unwrap()).spawn().unwrap();
+        if let Room::Limit(size) = &self.room {
+            // What an engine sets up before it runs anything is no journal.
+            let (up, go) = (self.sandbox.path("home/up"), self.sandbox.path("home/go"));
+            until("the session runs", || up.exists());
+            self.limit(size.get());
+            File::create(go).unwrap();
+        }
+        child
+    }
+
+    fn command_to_run(&self, engine: &str, policy: &str, script: &str, limit: &str) -> Command {
         let args = ["run", "--engine", engine, "--on-journal-failure", policy, "--", "sh", "-c"];
-        self.command(args)
+        let mut command = self.command(args);
+        command
             .arg(script)
             .env("AUDITTY_DETECT__ENABLED", "false")
-            .env("AUDITTY_JOURNAL__SPILL_LIMIT", limit)
-            .stderr(File::create(self.said_path()).unwrap())
-            .spawn()
-            .unwrap()
+            .env("AUDITTY_JOURNAL__SPILL_LIMIT", limit);
+        if let Room::Limit(_) = &self.room {
+            let ignore = || {
+                // SAFETY: no handler is installed.
+                unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+                Ok(())
+            };
+            // SAFETY: the call is async-signal-safe.
+            unsafe { command.pre_exec(ignore) };
+        }
+        command
+    }
+
+    /// Lets no file of the session grow beyond `size`.
+    fn limit(&self, size: usize) {
+        for pid in processes::holding(&format!("MARK={}", self.mark())) {
+            match limit_files(pid, size) {
+                // It has ended since.
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+                limited => limited.unwrap(),
+            }
+        }
     }
 
     fn command<const N: usize>(&self, args: [&str; N]) -> Command {
         let mut command = self.sandbox.command(args);
-        command.env("AUDITTY_JOURNAL__DIR", self.disk.journal());
+        command.env("AUDITTY_JOURNAL__DIR", self.journal()).env("MARK", self.mark());
         command
+    }
+
+    fn journal(&self) -> PathBuf {
+        match &self.room {
+            Room::Disk(disk) => disk.path.join("journal"),
+            Room::Limit(_) => self.sandbox.path("journal"),
+        }
+    }
+
+    /// Found again in every process of the session.
+    fn mark(&self) -> String {
+        self.sandbox.path("mark").display().to_string()
+    }
+
+    /// Takes so much of the room away.
+    fn take(&self, bytes: usize) {
+        match &self.room {
+            Room::Disk(disk) => {
+                let mut file = File::create(disk.path.join("taken")).unwrap();
+                file.write_all(&vec![0; bytes]).unwrap();
+            }
+            Room::Limit(size) => size.set(SIZE - bytes),
+        }
+    }
+
+    /// Gives back what was taken.
+    fn give_back(&self) {
+        match &self.room {
+            Room::Disk(disk) => std::fs::remove_file(disk.path.join("taken")).unwrap(),
+            Room::Limit(_) => self.limit(SIZE),
+        }
+    }
+
+    /// Takes every byte.
+    fn fill(&self) {
+        match &self.room {
+            Room::Disk(disk) => fill(&disk.path),
+            // From the very beginning.
+            Room::Limit(_) => {}
+        }
     }
 
     fn run<const N: usize>(&self, args: [&str; N]) -> Ran {
@@ -145,8 +230,12 @@ impl Scene {
 }
 
 fn without_room_a_closed_session_ends(engine: &str) {
+    a_closed_session_ends(engine, Scene::new);
+}
+
+fn a_closed_session_ends(engine: &str, scene: fn() -> Scene) {
     for policy in ["closed", "spill"] {
-        let Some(scene) = Scene::new() else { return };
+        let scene = scene();
         let script = "cat noise; sleep 60; echo survived > survived";
         let ran = Ran::of(scene.start(engine, policy, script, "512KiB"));
         assert_eq!(ran.status, 74, "{policy}");
@@ -166,8 +255,12 @@ const PAUSES: &str = "cat noise; echo full > full; while [ -e full ]; do sleep 0
     echo after; exit 3";
 
 fn without_room_an_open_session_goes_on_and_says_what_is_missing(engine: &str) {
-    let Some(scene) = Scene::new() else { return };
-    scene.disk.take(1 << 20);
+    an_open_session_goes_on_and_says_what_is_missing(engine, Scene::new);
+}
+
+fn an_open_session_goes_on_and_says_what_is_missing(engine: &str, scene: fn() -> Scene) {
+    let scene = scene();
+    scene.take(1 << 20);
     let session = scene.start(engine, "open", PAUSES, "16MiB");
     let full = scene.sandbox.path("home/full");
     // It is not read before the end, and a pipe holds less than the noise.
@@ -177,7 +270,7 @@ fn without_room_an_open_session_goes_on_and_says_what_is_missing(engine: &str) {
         let said = scene.said();
         count(&said, "WITHOUT RECORD") == 1 + count(&said, "written again")
     });
-    scene.disk.give_back();
+    scene.give_back();
     until("it is recorded again", || {
         let said = scene.said();
         count(&said, "WITHOUT RECORD") == count(&said, "written again")
@@ -195,14 +288,18 @@ fn without_room_an_open_session_goes_on_and_says_what_is_missing(engine: &str) {
 }
 
 fn without_room_a_spilling_session_waits_for_room(engine: &str) {
-    let Some(scene) = Scene::new() else { return };
-    scene.disk.take(2 << 20);
+    a_spilling_session_waits_for_room(engine, Scene::new);
+}
+
+fn a_spilling_session_waits_for_room(engine: &str, scene: fn() -> Scene) {
+    let scene = scene();
+    scene.take(2 << 20);
     std::fs::write(scene.sandbox.path("home/noise"), &scene.noise[..NOISE / 3]).unwrap();
     let session = scene.start(engine, "spill", PAUSES, "16MiB");
     let full = scene.sandbox.path("home/full");
     let ran = std::thread::spawn(move || Ran::of(session));
     until("everything is shown", || full.exists());
-    scene.disk.give_back();
+    scene.give_back();
     std::fs::remove_file(&full).unwrap();
     let ran = ran.join().unwrap();
     assert_eq!((ran.status, scene.said().as_str()), (3, ""));
@@ -218,17 +315,41 @@ fn count(text: &str, part: &str) -> usize {
 }
 
 #[test]
+fn a_limit_on_the_size_of_files_is_a_full_disk() {
+    a_closed_session_ends("poll", Scene::limited);
+    an_open_session_goes_on_and_says_what_is_missing("multiproc", Scene::limited);
+    a_spilling_session_waits_for_room("poll", Scene::limited);
+}
+
+#[test]
 fn a_disk_that_is_full_from_the_beginning_is_one_line() {
-    let Some(scene) = Scene::new() else { return };
-    fill(&scene.disk.path);
+    let scene = Scene::new();
+    scene.fill();
     for (policy, statuses) in [("closed", [74, 74]), ("open", [74, 78]), ("spill", [74, 78])] {
-        let ran = Ran::of(scene.start("hybrid", policy, "echo ran > ran", "1MiB"));
-        let said = scene.said();
-        assert!(statuses.contains(&ran.status), "{policy}: {} {said}", ran.status);
-        assert_eq!(said.lines().count(), 1, "{policy}: {said}");
-        assert!(said.contains("No space left on device\n"), "{policy}: {said}");
+        let mut command = scene.command_to_run("hybrid", policy, "echo ran > ran", "1MiB");
+        if let Room::Limit(_) = &scene.room {
+            // SAFETY: the call is async-signal-safe.
+            unsafe { command.pre_exec(|| limit_files(0, 0)) };
+        }
+        let ran = Ran::of(command.spawn().unwrap());
+        assert!(statuses.contains(&ran.status), "{policy}: {ran:?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{policy}: {ran:?}");
+        let reason = match scene.room {
+            Room::Disk(_) => "No space left on device\n",
+            Room::Limit(_) => "File too large\n",
+        };
+        assert!(ran.stderr.ends_with(reason), "{policy}: {ran:?}");
         assert!(!scene.sandbox.path("home/ran").exists(), "{policy}");
     }
+}
+
+/// Lets no file of process `pid`, 0 for this one, grow beyond `size`.
+fn limit_files(pid: i32, size: usize) -> std::io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: size as u64, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the new limit points to one, and the old one is not asked for.
+    let set = unsafe { libc::prlimit(pid, libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+    nix::errno::Errno::result(set)?;
+    Ok(())
 }
 
 /// Takes every byte.
