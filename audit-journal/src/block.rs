@@ -438,3 +438,40 @@ impl Builder {
         varint::put(&mut self.meta, run.len as u64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block whose first record is 1, with these entries and this data.
+    fn pieces(entries: &[u8], data: &[u8], last: u64) -> Result<usize, Malformed> {
+        let mut meta = [1u64.to_le_bytes(), last.to_le_bytes()].concat();
+        meta.extend_from_slice(entries);
+        let block = Raw { meta: &meta, data, time: 0 };
+        Pieces::new(&block).collect::<Result<Vec<_>, _>>().map(|pieces| pieces.len())
+    }
+
+    #[test]
+    fn a_record_that_goes_on_counts_in_the_block_it_ends_in_only() {
+        let (partial, counted) = (DATA | PARTIAL, DATA | PARTIAL | COUNT);
+        assert_eq!(pieces(&[counted, 0, 0, 2], b"ab", 0), Ok(1));
+        for (entries, last) in [(&[partial, 0, 2][..], 1), (&[counted, 0, 1, 2], 1)] {
+            let error = pieces(entries, b"ab", last).unwrap_err();
+            assert!(error.0.contains("goes on"), "{error}");
+        }
+        let mut block = Builder::new(1 << 16, 1);
+        block.data(Stream::Tty, 5, b"ab", false);
+        let (meta, data) = block.finish();
+        assert_eq!((&meta[20..], data), (&[counted, 0, 0, 2][..], &b"ab"[..]));
+    }
+
+    #[test]
+    fn an_entry_of_no_bytes_is_an_entry_of_its_stream() {
+        let mut block = Builder::new(1 << 16, 1);
+        block.data(Stream::Stderr, 5, b"", true);
+        assert_eq!(block.flags(), flag::STREAM << Stream::Stderr.number());
+        let (meta, data) = block.finish();
+        let raw = Raw { meta: &meta[4..], data, time: 5 };
+        assert_eq!(raw.flags(), Ok(flag::STREAM << Stream::Stderr.number()));
+    }
+}

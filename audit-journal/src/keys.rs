@@ -169,10 +169,24 @@ impl EpochKey {
     #[cfg(test)]
     pub(crate) fn vector(session: SessionId, seq: u64, previous: &Hash) -> (HostKey, Self, Epoch) {
         let host = vector_host();
-        let key = SigningKey::from_bytes(&[2; 32]);
         let by = Certifier::Host(&host);
-        let (key, frame) = Self::certify(key, session, 0, EpochReason::Start, by, seq, previous);
+        let (key, frame) = Self::known(2, session, 0, EpochReason::Start, by, seq, previous);
         (host, key, frame)
+    }
+
+    /// An epoch whose secret key is 32 times the same byte, for test vectors.
+    #[cfg(test)]
+    pub(crate) fn known(
+        byte: u8,
+        session: SessionId,
+        epoch: u32,
+        reason: EpochReason,
+        by: Certifier<'_>,
+        seq: u64,
+        previous: &Hash,
+    ) -> (Self, Epoch) {
+        let key = SigningKey::from_bytes(&[byte; 32]);
+        Self::certify(key, session, epoch, reason, by, seq, previous)
     }
 
     pub(crate) fn signing(&self) -> &SigningKey {

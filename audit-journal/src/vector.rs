@@ -1,5 +1,8 @@
 //! The test vector of the format's description: a journal whose every byte is known.
 
+mod fields;
+mod long;
+
 use std::path::PathBuf;
 
 use audit_core::{Body, End, Exit, Identity, Outcome, SessionId, Stream, Winsize};
@@ -11,6 +14,7 @@ use crate::frame::{Frame, Packing, flag, kind};
 use crate::head::{self, Head, Phase};
 use crate::keys::EpochKey;
 use crate::note;
+use crate::pack::packed;
 use crate::verify::{Report, Status, Trust, verify};
 
 /// Puts frames behind each other, stored as they are.
@@ -21,6 +25,11 @@ struct Bytes {
 
 impl Bytes {
     fn frame(&mut self, kind: u8, flags: u8, time: u64, payload: &[u8]) {
+        self.put(kind, flags, time, payload, false);
+    }
+
+    /// Puts a frame, compressed if it is `worth` it.
+    fn put(&mut self, kind: u8, flags: u8, time: u64, payload: &[u8], worth: bool) {
         let content = if kind == kind::BLOCK {
             self.chain.block_content(&Raw::parse(payload, time).unwrap()).unwrap()
         } else {
@@ -38,9 +47,27 @@ impl Bytes {
             link: [0; 32],
         };
         frame.link = self.chain.advance(&frame, &content);
-        self.out.extend_from_slice(&frame.encode(&[payload]));
-        self.out.extend_from_slice(payload);
+        let mut append = |packed: Option<&[u8]>| {
+            if let Some(packed) = packed {
+                (frame.packing, frame.stored_len) = (Packing::Zstd, packed.len() as u32);
+            }
+            let stored = packed.unwrap_or(payload);
+            self.out.extend_from_slice(&frame.encode(&[stored]));
+            self.out.extend_from_slice(stored);
+        };
+        if worth { packed(&[payload], 1, append) } else { append(None) }
     }
+}
+
+/// The book's page about the format.
+fn book() -> String {
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/src/journal-format.md");
+    std::fs::read_to_string(page).unwrap()
+}
+
+/// Bytes as the book shows them.
+fn dump(bytes: &[u8]) -> String {
+    bytes.chunks(32).map(hex).collect::<Vec<_>>().join("\n")
 }
 
 /// What a forger changes, who can compute every link and checksum but has no key.
@@ -214,11 +241,8 @@ fn a_head_of_another_key_or_epoch_is_found() {
 
 #[test]
 fn the_book_shows_the_vector() {
-    let book = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/src/journal-format.md");
-    let text = std::fs::read_to_string(book).unwrap();
-    let (_, segment, heads) = vector();
-    let lines: Vec<_> = segment.chunks(32).map(hex).collect();
-    let shown = format!("```text\n{}\n```", lines.join("\n"));
+    let (text, (_, segment, heads)) = (book(), vector());
+    let shown = format!("```text\n{}\n```", dump(&segment));
     assert!(text.contains(&shown), "the segment is\n{shown}");
     let shown = format!("```text\n{}\n```", heads.trim_end());
     assert!(text.contains(&shown), "the heads are\n{shown}");

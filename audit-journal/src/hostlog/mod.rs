@@ -35,6 +35,8 @@ use crate::note::Verifier;
 use crate::settings::JournalSettings;
 
 pub(crate) use append::HostLog;
+#[cfg(test)]
+pub(crate) use head::TreeHead;
 pub use leaf::Leaf;
 pub use proofs::{HostLogProofs, verify_checkpoint};
 pub(crate) use tree::Hash;

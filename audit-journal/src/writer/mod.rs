@@ -440,7 +440,7 @@ impl Put<'_> {
 }
 
 /// Number and payload of a structured record.
-fn event(body: &Body) -> (u8, Vec<u8>) {
+pub(crate) fn event(body: &Body) -> (u8, Vec<u8>) {
     let kind = match body {
         Body::Other { kind, payload } => return (*kind, payload.to_vec()),
         Body::Resize(_) => 3,
