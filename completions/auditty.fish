@@ -40,6 +40,7 @@ complete -c auditty -n "__fish_auditty_needs_command" -f -a "export" -d 'Write a
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "import" -d 'Read a recording of another tool into a journal'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "search" -d 'Search the text of recorded sessions'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "recover" -d 'Mend the torn tail of a session that was cut off'
+complete -c auditty -n "__fish_auditty_needs_command" -f -a "expire" -d 'Remove sessions whose time is up, and say so in the host log'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "ctl" -d 'Watch and steer a running session'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "detect" -d 'Judge text by the rules and the model of the analysis'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "analyze" -d 'Serve as the AI server that sessions ask, with the rules and the model of the analysis'
@@ -94,7 +95,8 @@ complete -c auditty -n "__fish_auditty_using_subcommand replay" -l follow -d 'Go
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -l no-timing -d 'Write everything at once'
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -l unverified -d 'Play a journal that fails verification'
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c auditty -n "__fish_auditty_using_subcommand verify" -l key -d 'The public key sessions must be signed by, instead of the journal directory\'s own' -r -F
+complete -c auditty -n "__fish_auditty_using_subcommand verify" -l key -d 'The public key sessions must be signed by, instead of the one the journal directory is known by; what nobody signed then fails too' -r -F
+complete -c auditty -n "__fish_auditty_using_subcommand verify" -l checkpoint -d 'A checkpoint of the host log that was kept elsewhere: the log must be a continuation of it. May be given several times' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand verify" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand verify" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
 complete -c auditty -n "__fish_auditty_using_subcommand verify" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -117,6 +119,7 @@ complete -c auditty -n "__fish_auditty_using_subcommand export" -l journal -d 'K
 complete -c auditty -n "__fish_auditty_using_subcommand export" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c auditty -n "__fish_auditty_using_subcommand export" -l unverified -d 'Export a journal that fails verification, as far as it can be read'
 complete -c auditty -n "__fish_auditty_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c auditty -n "__fish_auditty_using_subcommand import" -s f -l format -d 'Its format' -r -f -a "asciicast\t'asciicast, version 2 or 3'
 ttyrec\t'ttyrec frames'"
@@ -143,6 +146,15 @@ complete -c auditty -n "__fish_auditty_using_subcommand recover" -l color -d 'Wh
 always\t'Always'
 never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c auditty -n "__fish_auditty_using_subcommand expire" -l before -d 'Every session that ended before this time: `2026-03-01`, `2026-03-01T12:00:00Z`, or a span such as `365d` before now' -r
+complete -c auditty -n "__fish_auditty_using_subcommand expire" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
+complete -c auditty -n "__fish_auditty_using_subcommand expire" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
+complete -c auditty -n "__fish_auditty_using_subcommand expire" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c auditty -n "__fish_auditty_using_subcommand expire" -l dry-run -d 'Only print which sessions these are'
+complete -c auditty -n "__fish_auditty_using_subcommand expire" -l unverified -d 'Remove sessions that fail verification too'
+complete -c auditty -n "__fish_auditty_using_subcommand expire" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and not __fish_seen_subcommand_from status block approve reject terminate" -l session -d 'Which session: an id or a unique prefix. Not needed when exactly one is running' -r
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and not __fish_seen_subcommand_from status block approve reject terminate" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand ctl; and not __fish_seen_subcommand_from status block approve reject terminate" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"
