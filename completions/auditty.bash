@@ -40,6 +40,9 @@ _auditty() {
             auditty,engines)
                 cmd="auditty__subcmd__engines"
                 ;;
+            auditty,expire)
+                cmd="auditty__subcmd__expire"
+                ;;
             auditty,export)
                 cmd="auditty__subcmd__export"
                 ;;
@@ -110,7 +113,7 @@ _auditty() {
 
     case "${cmd}" in
         auditty)
-            opts="-h -V --config --journal --color --help --version run ls show replay verify export import search recover ctl detect analyze train engines bench doctor config completions man"
+            opts="-h -V --config --journal --color --help --version run ls show replay verify export import search recover expire ctl detect analyze train engines bench doctor config completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -979,8 +982,52 @@ _auditty() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        auditty__subcmd__expire)
+            opts="-h --before --dry-run --unverified --config --journal --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --before)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --journal)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         auditty__subcmd__export)
-            opts="-f -o -h --format --stream --output --config --journal --color --help"
+            opts="-f -o -h --format --stream --output --unverified --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1504,13 +1551,28 @@ _auditty() {
             return 0
             ;;
         auditty__subcmd__verify)
-            opts="-h --json --key --config --journal --color --help"
+            opts="-h --json --key --checkpoint --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --checkpoint)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

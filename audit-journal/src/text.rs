@@ -272,7 +272,8 @@ impl Line {
     }
 }
 
-/// `value` on one line of JSON that steers no terminal: what would is written as `\uXXXX`.
+/// `value` on one line of JSON that steers no terminal: what would is
+/// written by its number.
 pub fn json_line(value: &serde_json::Value) -> String {
     let plain = value.to_string();
     if plain.bytes().all(|b| (0x20..0x7f).contains(&b)) {

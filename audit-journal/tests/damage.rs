@@ -28,6 +28,9 @@ fn session() -> (tempfile::TempDir, PathBuf) {
     forged(&root, &dir)
 }
 
+/// What is done to a session, and how.
+type Damage = (&'static str, fn(&Path));
+
 /// How each way of reading ends.
 fn outcomes(dir: &Path) -> Vec<(String, Result<(), JournalError>)> {
     let journal = Journal::open(dir).unwrap();
@@ -38,8 +41,8 @@ fn outcomes(dir: &Path) -> Vec<(String, Result<(), JournalError>)> {
         })
         .collect();
     let pattern = Pattern::literal("line").unwrap();
-    let lines = search(&journal, &Stream::ALL, &pattern).unwrap();
-    found.push(("search".to_owned(), lines.map(|line| line.map(drop)).collect()));
+    let mut lines = search(&journal, &Stream::ALL, &pattern).unwrap();
+    found.push(("search".to_owned(), lines.try_for_each(|line| line.map(drop))));
     let out = dir.join("exported");
     found.push(("script files".to_owned(), export_script(&journal, &out)));
     let left = fs::read_dir(&out).unwrap().count();
@@ -50,7 +53,7 @@ fn outcomes(dir: &Path) -> Vec<(String, Result<(), JournalError>)> {
 
 #[test]
 fn whatever_is_missing_in_the_middle_is_told_by_every_reader() {
-    let damages: [(&str, fn(&Path)); 4] = [
+    let damages: [Damage; 4] = [
         ("a flipped bit", |dir| {
             let path = dir.join("000001.atj");
             let mut bytes = fs::read(&path).unwrap();

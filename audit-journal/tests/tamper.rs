@@ -113,10 +113,7 @@ fn bytes_that_prove_nothing_change_no_verdict() {
     let mut seen = 0;
     for path in files(copied.path()).into_iter().filter(|path| is_irrelevant(path)) {
         let whole = fs::read(&path).unwrap();
-        let mut bad = whole.clone();
-        for at in 0..whole.len() {
-            bad[at] ^= 1 << (at % 8);
-        }
+        let bad: Vec<u8> = whole.iter().zip(0..).map(|(byte, at)| byte ^ 1 << (at % 8)).collect();
         fs::write(&path, &bad).unwrap();
         assert_eq!(code(copied.path()), 0, "{}", path.display());
         let settings = audit_journal::JournalSettings::new(copied.path());

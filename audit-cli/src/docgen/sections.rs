@@ -37,7 +37,9 @@ fn exit_statuses(path: &str) -> Vec<Row> {
         let end = term.find(|c: char| !c.is_ascii_digit()).unwrap_or(term.len());
         term[..end].parse().unwrap_or_default()
     };
-    let mut rows = [statuses(path), COMMON_STATUSES].concat();
+    let own = statuses(path);
+    let common = COMMON_STATUSES.iter().filter(|row| !own.iter().any(|own| own.0 == row.0));
+    let mut rows: Vec<_> = own.iter().chain(common).copied().collect();
     rows.sort_by_key(number);
     rows
 }
@@ -82,10 +84,14 @@ fn statuses(path: &str) -> &'static [Row] {
             ("1", "Something cannot be read."),
             ("10", "Cut off behind a clean beginning: a crash, or the session still runs."),
             ("11", "Corrupt: something was changed."),
-            ("12", "A signature is wrong, or the host is not the trusted one."),
+            ("12", "A signature is wrong, or the host is not the one that is known or given."),
             ("13", "A segment is missing."),
             ("14", "A key epoch is missing or not certified by the one before."),
-            ("15", "The host log knows of another end, or of a session that is gone."),
+            (
+                "15",
+                "The host log knows of another end, or of a session that is gone; or it was changed \
+                 itself.",
+            ),
             ("16", "Signatures were declared and are not there."),
         ],
         "replay" => &[
@@ -96,9 +102,26 @@ fn statuses(path: &str) -> &'static [Row] {
                 "The journal fails verification, as auditty-verify(1) says; nothing is played.",
             ),
         ],
+        "export" => &[
+            ("0", "Exported; what a crash cut off is told on standard error."),
+            ("1", "There is no such session, or it cannot be read, or the output not be written."),
+            (
+                "11 to 16",
+                "The journal fails verification, as auditty-verify(1) says; nothing is exported.",
+            ),
+        ],
         "search" => &[
             ("0", "Something was found."),
-            ("1", "Nothing was found, or a journal cannot be read."),
+            ("1", "Nothing was found."),
+            (
+                "2",
+                "Something could not be searched, whatever was found elsewhere; or wrong usage. A \
+                 line on standard error says what.",
+            ),
+        ],
+        "expire" => &[
+            ("0", "Every session that was asked for is gone."),
+            ("1", "Some stay; a line for each says why. Or there is no such session."),
         ],
         "ls" => &[("0", "Every session was listed."), ("1", "Some session cannot be read.")],
         "doctor" => &[("0", "No check failed."), ("1", "A check failed.")],
@@ -139,6 +162,10 @@ const AUDIT_LOG: Row = (
     "~/.local/state/auditty/audit.log, /var/log/auditty/audit.log",
     "The audit log of a user, of root: one JSON object a line.",
 );
+const KNOWN_KEYS: Row = (
+    "~/.local/state/auditty/known-keys, /var/lib/auditty/known-keys",
+    "The host keys that journal directories are known by, for a user, for root.",
+);
 const SOCKETS: Row = (
     "$XDG_RUNTIME_DIR/auditty, else /run/auditty, ~/.local/state/auditty/run",
     "The sockets of running sessions; without a runtime directory those of root, of a user.",
@@ -149,7 +176,7 @@ fn surroundings(path: &str) -> (&'static [Row], &'static [Row]) {
     match path {
         "" => (
             &[SETTING, CONFIG_HOME, RUNTIME_DIR, NO_COLOR],
-            &[CONFIGURATION[0], CONFIGURATION[1], JOURNAL, AUDIT_LOG, SOCKETS],
+            &[CONFIGURATION[0], CONFIGURATION[1], JOURNAL, KNOWN_KEYS, AUDIT_LOG, SOCKETS],
         ),
         "run" => (
             &[
@@ -160,13 +187,15 @@ fn surroundings(path: &str) -> (&'static [Row], &'static [Row]) {
                 CONFIG_HOME,
                 RUNTIME_DIR,
             ],
-            &[CONFIGURATION[0], CONFIGURATION[1], JOURNAL, AUDIT_LOG, SOCKETS],
+            &[CONFIGURATION[0], CONFIGURATION[1], JOURNAL, KNOWN_KEYS, AUDIT_LOG, SOCKETS],
         ),
         "ctl" => (&[RUNTIME_DIR], &[SOCKETS]),
         "config" => (&[SETTING, CONFIG_HOME], &CONFIGURATION),
-        "ls" | "show" | "search" | "doctor" => (&[NO_COLOR], &[JOURNAL]),
-        "replay" | "export" | "import" | "recover" => (&[], &[JOURNAL]),
-        "verify" => (&[], &[JOURNAL, AUDIT_LOG]),
+        "ls" | "show" | "search" => (&[NO_COLOR], &[JOURNAL]),
+        "doctor" => (&[NO_COLOR], &[JOURNAL, KNOWN_KEYS]),
+        "import" | "recover" => (&[], &[JOURNAL]),
+        "replay" | "export" => (&[], &[JOURNAL, KNOWN_KEYS]),
+        "verify" | "expire" => (&[], &[JOURNAL, KNOWN_KEYS, AUDIT_LOG]),
         _ => (&[], &[]),
     }
 }
@@ -200,6 +229,10 @@ fn examples(path: &str) -> &'static [Row] {
         "verify" => &[
             ("auditty verify", "Check every session, and the host log."),
             ("auditty verify --key host.pub 01a2", "Check a session against a key kept elsewhere."),
+            (
+                "auditty verify --checkpoint last-week",
+                "Check also that the host log continues a copy of its checkpoint.",
+            ),
         ],
         "export" => &[
             (
@@ -211,6 +244,10 @@ fn examples(path: &str) -> &'static [Row] {
         "import" => &[("auditty import old.cast --format asciicast", "Take a recording over.")],
         "search" => &[("auditty search 'permission denied'", "Every session that showed it.")],
         "recover" => &[("auditty recover 01a2", "Mend the torn tail after a crash.")],
+        "expire" => &[
+            ("auditty expire --before 365d --dry-run", "Which sessions are older than a year."),
+            ("auditty expire --before 365d", "Remove them."),
+        ],
         "ctl" => &[
             ("auditty ctl status", "How the only running session stands."),
             ("auditty ctl block --reason 'looks wrong'", "Stop it until somebody decides."),
@@ -250,8 +287,8 @@ fn see_also(command: &Command, path: &str) -> Vec<(String, &'static str)> {
         "run" => &["ctl", "replay", "verify", "config"],
         "ls" | "show" | "search" => &["replay", "export", "verify"],
         "replay" => &["export", "verify"],
-        "verify" => &["recover", "show"],
-        "recover" => &["verify"],
+        "verify" => &["recover", "expire", "show"],
+        "recover" | "expire" => &["verify"],
         "export" => &["import", "replay"],
         "import" => &["export"],
         "detect" => &["analyze", "train"],

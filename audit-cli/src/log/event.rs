@@ -136,12 +136,13 @@ pub(super) fn failed_verification(
     event.finish(Level::Critical).1
 }
 
-/// The line for a recording that was removed because its time was up.
-pub(super) fn expired(session: &str, by: &str) -> Map<String, Value> {
+/// The line for a recording that `user` on `host` removed because its time was up.
+pub(super) fn expired((user, host): (&Identity, &str), session: &str) -> Map<String, Value> {
     let mut event = Event::new(text::now_unix_millis());
+    event.place(user, host);
     event.set("auditty.session.id", session);
-    event.set("user.name", by);
-    event.action("session-expired", "event", "success", "session expired and removed".to_owned());
+    let class = Class::session("session-expired", &["deletion"]).succeeded();
+    event.class(&class, "session expired and removed".into());
     event.finish(Level::Info).1
 }
 

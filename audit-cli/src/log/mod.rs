@@ -10,7 +10,7 @@ mod file;
 
 use std::path::PathBuf;
 
-use audit_core::{Notice, SessionSpec};
+use audit_core::{Identity, Notice, SessionSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -110,7 +110,7 @@ impl AuditLog {
         status: &str,
         reason: &str,
     ) -> Result<(), String> {
-        let (user, host) = (crate::run::user(), crate::run::host().unwrap_or_default());
+        let (user, host) = here();
         let place = (&user, host.as_str());
         self.write(Level::Critical, event::failed_verification(place, session, status, reason))
     }
@@ -119,8 +119,9 @@ impl AuditLog {
     ///
     /// # Errors
     /// The first time it cannot be written.
-    pub(crate) fn expired(&mut self, session: &str, by: &str) -> Result<(), String> {
-        self.write(Level::Info, event::expired(session, by))
+    pub(crate) fn expired(&mut self, session: &str) -> Result<(), String> {
+        let (user, host) = here();
+        self.write(Level::Info, event::expired((&user, host.as_str()), session))
     }
 
     fn write(&mut self, level: Level, fields: Map<String, Value>) -> Result<(), String> {
@@ -141,6 +142,11 @@ impl AuditLog {
             }
         }
     }
+}
+
+/// Who this process belongs to, and on which host.
+fn here() -> (Identity, String) {
+    (crate::run::user(), crate::run::host().unwrap_or_default())
 }
 
 #[cfg(test)]

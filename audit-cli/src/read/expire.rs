@@ -11,7 +11,7 @@ use crate::args::ExpireArgs;
 use crate::context::Context;
 use crate::failure::{self, Failure};
 use crate::log::{AuditLog, LogSettings};
-use crate::{run, text};
+use crate::text;
 
 /// Exit status when something that was asked for stays.
 const STAYS: u8 = 1;
@@ -38,7 +38,7 @@ pub(crate) fn expire(context: &Context, args: &ExpireArgs) -> anyhow::Result<u8>
             Ok(()) if args.dry_run => writeln!(io::stdout(), "{name} would expire")?,
             Ok(()) => {
                 writeln!(io::stdout(), "{name} expired")?;
-                if let Err(error) = log.expired(&name, &run::user().name) {
+                if let Err(error) = log.expired(&name) {
                     writeln!(io::stderr(), "auditty: audit log: {error}")?;
                 }
             }

@@ -28,7 +28,7 @@ pub(super) fn write_whole(
     let part = Part::create(path).with_context(|| format!("create {}", path.display()))?;
     let mut out = BufWriter::new(&part.file);
     fill(&mut out)?;
-    out.flush()?;
+    out.flush().with_context(|| format!("write {}", path.display()))?;
     drop(out);
     part.publish(path).with_context(|| format!("write {}", path.display()))
 }

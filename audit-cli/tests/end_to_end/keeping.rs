@@ -154,7 +154,7 @@ fn an_expired_session_is_gone_and_not_missed() {
     let ran = sandbox.run(["expire", &old]);
     assert_eq!((ran.status, ran.text()), (0, format!("{old} expired\n")), "{ran:?}");
     assert!(!dir.exists());
-    assert_eq!(sandbox.sessions(), [kept]);
+    assert_eq!(sandbox.sessions(), std::slice::from_ref(&kept));
     let verified = sandbox.run(["verify"]);
     assert_eq!((verified.status, verified.lines().len()), (0, 1), "{verified:?}");
     let log = fs::read_to_string(sandbox.path("audit.log")).unwrap();

@@ -16,7 +16,7 @@ use crate::facts::{
     EndSeal, Ended, Epoch, EpochReason, Header, Key32, OsText, Rotate, Sealing, SegmentStart,
     StreamSum, cbor,
 };
-use crate::frame::{Packing, kind};
+use crate::frame::{Frame, Packing, kind};
 use crate::frames::{Fetch, Frames};
 use crate::head::{self, Head, Phase};
 use crate::hostlog::{Leaf, TreeHead, leaf_hash};
@@ -247,10 +247,11 @@ impl Root {
 }
 
 /// The frames of both segments with their payloads, how they are packed left out.
-fn unpacked(dir: &Path) -> Vec<(u8, u8, u64, u64, [u8; 32], Vec<u8>)> {
+fn unpacked(dir: &Path) -> Vec<(Frame, Vec<u8>)> {
     let (mut frames, mut found, mut raw) = (Frames::open(dir).unwrap(), Vec::new(), Vec::new());
-    while let Fetch::Frame(f, _) = frames.next(&mut raw).unwrap() {
-        found.push((f.kind, f.flags, f.seq, f.time, f.link, raw.clone()));
+    while let Fetch::Frame(frame, _) = frames.next(&mut raw).unwrap() {
+        let stored = Frame { packing: Packing::Stored, stored_len: frame.raw_len, ..frame };
+        found.push((stored, raw.clone()));
     }
     found
 }
