@@ -190,6 +190,32 @@ fn asciicasts_of_every_version_are_imported() {
 }
 
 #[test]
+fn a_recording_of_any_version_leaves_as_any_other() {
+    let root = Root::new();
+    let v1 = b"{\"version\": 1, \"width\": 80, \"height\": 24, \"command\": null,
+        \"stdout\": [[0.5, \"a\\r\\n\"], [0.25, \"\\u001b[1mb\\r\\n\"]]}";
+    let v2 = b"{\"version\": 2, \"width\": 80, \"height\": 24, \"title\": null}\n\
+        [0.5, \"o\", \"a\\r\\n\"]\n[0.75, \"o\", \"\\u001b[1mb\\r\\n\"]\n";
+    for (n, cast) in [(1, &v1[..]), (2, v2)] {
+        let dir = imported(root.path(), n, cast, ImportFormat::Asciicast);
+        let v3 = String::from_utf8(exported(&dir, Format::AsciicastV3, None)).unwrap();
+        let (header, events) = v3.split_once('\n').unwrap();
+        let header: serde_json::Value = serde_json::from_str(header).unwrap();
+        assert_eq!((&header["version"], &header["term"]["cols"]), (&3.into(), &80.into()));
+        assert_eq!(
+            events,
+            "[0.500000, \"o\", \"a\\r\\n\"]\n[0.250000, \"o\", \"\\u001b[1mb\\r\\n\"]\n"
+        );
+        assert_eq!(exported(&dir, Format::Raw, None), b"a\r\n\x1b[1mb\r\n");
+        assert_eq!(exported(&dir, Format::Text, None), b"a\nb\n");
+        // And back again.
+        let again = imported(root.path(), n + 2, v3.as_bytes(), ImportFormat::Asciicast);
+        let all = |_: &Body| true;
+        assert_eq!(kept(&dir, all), kept(&again, all));
+    }
+}
+
+#[test]
 fn script_replays_what_was_shown() {
     let root = Root::new();
     let mut tape = root.open(1);

@@ -68,7 +68,7 @@ pub(super) fn as_json(summary: &SessionSummary) -> Value {
         "records": summary.records,
         "bytes": summary.bytes,
         "stored_bytes": summary.stored_bytes,
-        "path": summary.dir,
+        "path": summary.dir.to_string_lossy(),
     })
 }
 

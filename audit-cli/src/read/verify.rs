@@ -222,7 +222,7 @@ fn as_json(report: &Report) -> String {
         "key": format!("{:?}", report.key).to_lowercase(),
         "fingerprint": report.fingerprint,
         "signed_late": late.collect::<Vec<_>>(),
-        "path": report.dir,
+        "path": report.dir.as_deref().map(Path::to_string_lossy),
         "reason": report.reason,
     }))
 }

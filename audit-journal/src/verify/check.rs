@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use audit_core::{SessionId, Stream};
 use ed25519_dalek::VerifyingKey;
 
-use super::{KeySource, LateSigned, Progress, Report, Status, Trust};
+use super::{Believed, KeySource, LateSigned, Progress, Report, Status};
 use crate::chain::{Chain, Hash};
 use crate::error::Result;
 use crate::facts::{CertifiedBy, Ended, Epoch, EpochReason, Header, Sealing};
@@ -21,62 +21,31 @@ use crate::walk::{Met, Step, Tail, Walk, What};
 /// What was found, and why.
 pub(crate) type Found = (Status, String);
 
-/// Which key a session must be signed by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Believed {
-    /// `None`: the one the session names.
-    key: Option<VerifyingKey>,
-    source: KeySource,
-    /// Whether a session that nobody signed is refused, even one that was imported.
-    demanded: bool,
-}
-
-impl Believed {
-    /// What `trust` says of a root that holds `root_key`.
-    pub(crate) fn new(trust: &Trust, root_key: Option<VerifyingKey>) -> Self {
-        let (key, source) = match (trust, root_key) {
-            (Trust::Key(key), _) => (Some(key.0), KeySource::Given),
-            (Trust::Known(key), _) => (Some(key.0), KeySource::Known),
-            (Trust::FirstUse, Some(key)) => (Some(key), KeySource::Root),
-            (Trust::FirstUse, None) => (None, KeySource::Session),
-        };
-        Self { key, source, demanded: matches!(trust, Trust::Key(_)) }
-    }
-
-    pub(crate) fn key(&self) -> Option<VerifyingKey> {
-        self.key
-    }
-
-    pub(super) fn source(&self) -> KeySource {
-        self.source
-    }
-}
-
 /// A journal being checked.
 pub(crate) struct Check {
     believed: Believed,
     /// The session its directory is named after.
-    named: Option<SessionId>,
+    pub(super) named: Option<SessionId>,
     helpers: usize,
     key: Option<VerifyingKey>,
     source: KeySource,
-    header: Option<Header>,
+    pub(super) header: Option<Header>,
     epoch: Option<(u32, VerifyingKey)>,
     /// Links of the frames which the host log knows.
-    known: BTreeMap<u64, Option<Hash>>,
-    first_link: Option<Hash>,
-    frame: Option<u64>,
-    last_link: Hash,
+    pub(super) known: BTreeMap<u64, Option<Hash>>,
+    pub(super) first_link: Option<Hash>,
+    pub(super) frame: Option<u64>,
+    pub(super) last_link: Hash,
     records: u64,
     bytes: u64,
-    sealed_record: u64,
+    pub(super) sealed_record: u64,
     sealed_frame: Option<u64>,
     /// Whether a block lies behind the last head.
     unsealed_block: bool,
     /// Phase of the last head.
     phase: head::Phase,
     /// The journal is closed, and its end is not signed.
-    end_unsigned: bool,
+    pub(super) end_unsigned: bool,
     /// Why what lies behind the last frame is no frame, if something does.
     torn: &'static str,
     late: Vec<LateSigned>,
@@ -389,67 +358,7 @@ impl Check {
         format!("ends behind frame {frame} ({what})")
     }
 
-    /// What the host log says against this session, if anything.
-    pub(crate) fn against(&self, log: &HostLogView) -> Option<Found> {
-        if let Some(accused) = self.accused(log) {
-            return Some(accused);
-        }
-        if let Some(fault) = &log.fault {
-            return Some((fault.status, fault.reason.clone()));
-        }
-        let started = self.leaves(log).iter().any(|leaf| matches!(leaf, Leaf::Start { .. }));
-        (self.should_be_logged() && !started)
-            .then(|| mismatch("the host log does not know the session"))
-    }
-
-    /// What the leaves of this session contradict.
-    pub(crate) fn accused(&self, log: &HostLogView) -> Option<Found> {
-        self.leaves(log).iter().find_map(|leaf| match leaf {
-            Leaf::Start { link, .. } => match self.first_link {
-                None => Some(mismatch("the host log knows its beginning, which is gone")),
-                Some(found) if found != *link => {
-                    Some(mismatch("the host log knows another beginning"))
-                }
-                Some(_) => None,
-            },
-            Leaf::Head { frame, link, .. } => match self.known.get(frame).copied().flatten() {
-                None => Some(mismatch(format!("the host log knows frame {frame}, which is gone"))),
-                Some(found) if found != *link => {
-                    Some(mismatch(format!("the host log knows another frame {frame}")))
-                }
-                Some(_) => None,
-            },
-            Leaf::End { frame, link, .. } => {
-                if Some(*frame) != self.frame || *link != self.last_link {
-                    return Some(mismatch(format!(
-                        "the host log knows another end, frame {frame}"
-                    )));
-                }
-                // What the log was told had been signed before.
-                let gone = || "the head that signed the end is gone".to_owned();
-                self.end_unsigned.then(|| (Status::Unsealed, gone()))
-            }
-            Leaf::Expired { .. } => None,
-        })
-    }
-
-    fn leaves<'l>(&self, log: &'l HostLogView) -> &'l [Leaf] {
-        self.named.or(self.session()).map_or(&[], |session| log.of(session))
-    }
-
-    /// Whether the host log must know the session. One that was killed as it began may not have
-    /// come so far.
-    fn should_be_logged(&self) -> bool {
-        self.header.as_ref().is_some_and(|h| h.host_log) && self.sealed_record > 0
-    }
-
-    /// A session in a root whose host log should know it, and there is no host log.
-    pub(super) fn misses_log(&self, dir: &Path) -> Option<Found> {
-        (self.should_be_logged() && layout::root_of(dir).is_some())
-            .then(|| mismatch("the host log is not there"))
-    }
-
-    fn session(&self) -> Option<SessionId> {
+    pub(super) fn session(&self) -> Option<SessionId> {
         self.header.as_ref().map(|h| h.session)
     }
 
@@ -518,10 +427,6 @@ impl Check {
 
 fn corrupt(reason: &str) -> Found {
     (Status::Corrupt, reason.to_owned())
-}
-
-fn mismatch(reason: impl Into<String>) -> Found {
-    (Status::HostLogMismatch, reason.into())
 }
 
 fn next_head(heads: &mut Option<Heads>) -> Result<Next> {

@@ -4,9 +4,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::check::Believed;
 use super::session::verify_with;
-use super::{Progress, Report, Status, Trust};
+use super::{Believed, Progress, Report, Status, Trust};
 use crate::error::Result;
 use crate::hostlog::{self, HostLogFault, HostLogView};
 use crate::keys::{fingerprint, host_verifier};
@@ -83,7 +82,7 @@ pub fn verify_root(
     let there = |session| sessions.binary_search_by_key(&session, |(id, _)| *id).is_ok();
     let missing = log.iter().flat_map(HostLogView::expected).filter(|session| !there(*session));
     reports.extend(missing.map(|session| Report {
-        key: believed.source(),
+        key: believed.source,
         fingerprint: believed.key().as_ref().map(fingerprint),
         ..Report::missing(session)
     }));

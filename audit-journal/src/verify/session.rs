@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::check::{Believed, Check};
-use super::{Progress, Report, Status, Trust};
+use super::{Believed, Check, Progress, Report, Status, Trust};
 use crate::hostlog::{self, HostLogView};
 use crate::keys::host_verifier;
 use crate::layout;
