@@ -83,7 +83,7 @@ pub fn score_with(
 
 /// A recorded session through the monitor, in chunks as a terminal would get them.
 fn session<'a>(detector: &Detector, record: &'a Labelled) -> Result<Predicted<'a>, String> {
-    let mut monitor = LocalMonitor::with_detector(detector.clone());
+    let mut monitor = LocalMonitor::with_detector(detector.clone()).without_input();
     let mut predicted =
         Predicted { id: &record.id, score: 0.0, spans: Vec::new(), rules: Vec::new() };
     let mut shown = Vec::new();

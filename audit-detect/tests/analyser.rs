@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use audit_core::{Span, Stream};
 use audit_detect::analyse::{Backend, Judgement, LocalBackend, Server, ServerSettings};
 use audit_detect::link::{Analyze, Answer, Link, LinkSettings, Question, SUBPROTOCOL};
 use tungstenite::handshake::server::{Request, Response};
@@ -14,12 +15,29 @@ use tungstenite::{Message, WebSocket};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn link(url: String, timeout: f64) -> Link {
-    let settings = LinkSettings { url, timeout, questions_per_minute: 1000 };
+    let settings = settings(url, timeout);
     Link::open(&settings, "session-1".into(), "alice".into(), "web1".into()).expect("a link")
 }
 
+fn settings(url: String, timeout: f64) -> LinkSettings {
+    LinkSettings {
+        url,
+        timeout,
+        questions_per_minute: 1000,
+        ca_file: None,
+        cwd: Some("/srv".into()),
+    }
+}
+
 fn question(text: &str) -> Question {
-    Question { text: text.into(), score: 0.5, rules: vec!["x.y".into()] }
+    let place = Span { stream: Stream::Input, start: 100, end: 100 + text.len() as u64 };
+    Question {
+        text: text.into(),
+        score: 0.5,
+        rules: vec!["x.y".into()],
+        place: Some(place),
+        command: 7,
+    }
 }
 
 /// Asks and waits for the answer or for trouble.
@@ -242,13 +260,13 @@ fn a_server_refuses_other_paths_browsers_and_strangers() {
 #[test]
 fn an_address_that_cannot_be_used_is_refused_at_once() {
     for (url, timeout) in [
-        ("wss://h/ai", 5.0),
+        ("https://h/ai", 5.0),
         ("http://h/ai", 5.0),
         ("nonsense", 5.0),
         ("ws://h/ai", 0.0),
         ("ws://h/ai", f64::NAN),
     ] {
-        let settings = LinkSettings { url: url.into(), timeout, questions_per_minute: 30 };
+        let settings = settings(url.into(), timeout);
         assert!(
             Link::open(&settings, String::new(), String::new(), String::new()).is_err(),
             "{url} {timeout}"
