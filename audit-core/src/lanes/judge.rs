@@ -218,7 +218,7 @@ impl JudgeLane {
         if let Some(doublings) = shared.crashes.checked_sub(2) {
             shared.pause = (PAUSE * (1 << doublings.min(16))).min(PAUSE_MAX);
         }
-        let hopeless = shared.crashes % CRASHES == 0;
+        let hopeless = shared.crashes.is_multiple_of(CRASHES);
         let given_up = if hopeless { shared.queue.pop_front() } else { None };
         drop(shared);
         if let Some(job) = given_up {

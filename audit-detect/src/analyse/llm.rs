@@ -141,6 +141,9 @@ impl LlmBackend {
             };
         }
         let mut response = request.send(body).map_err(|e| format!("model: {e}"))?;
+        if !response.status().is_success() {
+            return Err(format!("model: the service answered {}", response.status()));
+        }
         let body = response.body_mut().with_config().limit(ANSWER_LIMIT).read_to_string();
         body.map_err(|e| format!("model: {e}"))
     }
