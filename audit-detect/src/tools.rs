@@ -117,8 +117,20 @@ fn session<'a>(detector: &Detector, record: &'a Labelled) -> Result<Predicted<'a
 ///
 /// # Errors
 /// The text cannot be written.
-pub fn explain(command: &str, mut writer: impl Write) -> Result<(), DetectError> {
-    let found = Detector::embedded().line(command, &mut Variables::new(), false);
+pub fn explain(command: &str, writer: impl Write) -> Result<(), DetectError> {
+    explain_with(&Detector::embedded(), command, writer)
+}
+
+/// As [`explain`], with rules and model of one's own.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_with(
+    detector: &Detector,
+    command: &str,
+    mut writer: impl Write,
+) -> Result<(), DetectError> {
+    let found = detector.line(command, &mut Variables::new(), false);
     let mut text = format!(
         "score    {:.2} (rules {:.2}, model {:.2})\n",
         found.score, found.rule, found.chance
