@@ -59,7 +59,7 @@ fn commands(file: &Path) -> io::Result<()> {
 /// Megabytes a second of output, in windows of 64 KiB.
 fn speed(file: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let bytes = std::fs::read(file)?;
-    let mut monitor = LocalMonitor::with_detector(Detector::embedded()).without_input();
+    let mut monitor = LocalMonitor::with_detector(Detector::embedded());
     let started = Instant::now();
     let (mut offset, mut secrets) = (0u64, 0);
     for (id, chunk) in bytes.chunks(64 << 10).enumerate() {
