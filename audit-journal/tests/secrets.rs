@@ -3,7 +3,9 @@
 mod common;
 
 use audit_core::{Body, Score, Span, Stream, Verdict};
-use audit_journal::{Format, Journal, Pattern, Polled, Side, Status, Trust, export, search, verify};
+use audit_journal::{
+    Format, Journal, Pattern, Polled, Side, Status, Trust, export, search, verify,
+};
 use common::{Root, Tape};
 
 /// A verdict that tells of these bytes of the terminal.
@@ -90,8 +92,13 @@ fn who_follows_without_permission_sees_no_secret_that_is_told_of_behind_it() {
     tape.tty(b"token=abcdef next\r\n");
     tape.sync();
     let dir = common::session_dir(root.path(), 1);
-    let mut follow = Journal::open(&dir).expect("a journal").concealing().follow().expect("follows");
-    assert_eq!(follow.poll().expect("reads"), Polled::Pending, "it waits for what may be said of it");
+    let mut follow =
+        Journal::open(&dir).expect("a journal").concealing().follow().expect("follows");
+    assert_eq!(
+        follow.poll().expect("reads"),
+        Polled::Pending,
+        "it waits for what may be said of it"
+    );
     tape.put(told(&[(6, 12)]));
     tape.sync();
     let mut seen = Vec::new();

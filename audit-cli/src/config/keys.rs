@@ -376,6 +376,13 @@ pub(crate) const KEYS: &[Key] = &[
         "false",
         "Whether the journal tells how long a masked secret was.",
     ),
+    key(
+        "secrets",
+        "reveal",
+        Kind::Word(&["owner", "root"]),
+        "\"owner\"",
+        "Who may see secrets that a session showed, with `--reveal-secrets`: root and the owner of the journal, or root alone.",
+    ),
 ];
 
 /// The key `section.name`.

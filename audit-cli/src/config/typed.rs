@@ -123,4 +123,15 @@ pub(crate) struct Secrets {
     pub(crate) echo_window: Span,
     pub(crate) prompt_patterns: Vec<String>,
     pub(crate) exact_length: bool,
+    pub(crate) reveal: Reveal,
+}
+
+/// Who may see secrets that a session showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Reveal {
+    /// Root and the owner of the journal.
+    Owner,
+    /// Root alone.
+    Root,
 }

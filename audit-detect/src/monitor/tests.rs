@@ -182,7 +182,7 @@ fn what_a_program_prints_does_not_switch_detection_off() {
         rig.shows(trick);
         rig.shows("$ ");
         rig.types("\x1b[A");
-        rig.shows("getcap -r /usr/bin");
+        rig.shows("rm -rf /home");
         assert!(blocks(&rig.types("\r")), "{name}: from the history");
         let mut rig = Rig::at("$ ");
         rig.shows(trick);
@@ -196,7 +196,7 @@ fn what_a_program_prints_does_not_switch_detection_off() {
 fn a_row_that_vanishes_at_enter_was_judged_before() {
     let mut rig = Rig::at("$ ");
     rig.types("\x1b[A");
-    rig.shows("getcap -r /usr/bin");
+    rig.shows("rm -rf /home");
     assert!(blocks(&rig.types("\r")));
     assert_eq!(rig.shows("\r\x1b[K\r\n").score, Score::ZERO);
 }
@@ -205,7 +205,7 @@ fn a_row_that_vanishes_at_enter_was_judged_before() {
 fn a_macro_that_hands_a_line_over_is_judged() {
     let mut rig = Rig::at("$ ");
     rig.types("\x18q");
-    assert!(blocks(&rig.shows("getcap -r /usr/bin\r\n")));
+    assert!(blocks(&rig.shows("rm -rf /home\r\n")));
 }
 
 #[test]
@@ -324,14 +324,14 @@ fn what_is_typed_into_an_editor_is_text_and_what_it_has_run_is_not() {
     rig.types("\x1b[A");
     rig.shows("\x1b[1;1Hrm -rf /home");
     assert!(!blocks(&rig.types("\r")), "a row of the document");
-    assert!(blocks(&rig.types(":!getcap -r /usr/bin\r")));
+    assert!(blocks(&rig.types(":!rm -rf /home\r")));
     let mut rig = edit();
     rig.types(":term\r");
-    assert!(blocks(&rig.types("getcap -r /usr/bin\r")), "a shell inside the editor");
+    assert!(blocks(&rig.types("rm -rf /home\r")), "a shell inside the editor");
     let mut rig = edit();
     rig.shows("\x1b[3;1Hdev@web1:~$ ");
     rig.types("\x1b[A");
-    rig.shows("getcap -r /usr/bin");
+    rig.shows("rm -rf /home");
     assert!(blocks(&rig.types("\r")), "the editor's name was a trick: the prompt is back");
 }
 
@@ -340,10 +340,10 @@ fn a_multiplexer_is_no_editor() {
     let mut rig = Rig::at("dev@web1:~$ ");
     rig.types("tmux\r");
     rig.shows("tmux\r\n\x1b[?1049h\x1b[1;1Hdev@web1:~$ ");
-    assert!(blocks(&rig.types("getcap -r /usr/bin\x1b[D\r")));
+    assert!(blocks(&rig.types("rm -rf /home\x1b[D\r")));
     rig.shows("\x1b[5;1Hdev@web1:~$ ");
     rig.types("\x1b[A");
-    rig.shows("getcap -r /usr/bin");
+    rig.shows("rm -rf /home");
     assert!(blocks(&rig.types("\r")));
 }
 
