@@ -13,6 +13,7 @@ use audit_core::{
 use audit_detect::analyse::{
     Backend, Interface, LlmBackend, LlmSettings, LocalBackend, Server, ServerSettings, Thrifty,
 };
+use audit_detect::model::Model;
 use audit_detect::rules::RuleFolder;
 use audit_detect::{Detector, Settings};
 use serde_json::json;
@@ -27,10 +28,18 @@ pub(crate) fn part(config: &Config) -> Option<Part> {
     let analyser = config.ai.enabled.then(|| {
         json!({
             "url": config.ai.server_url,
+            "ca_file": config.ai.ca_file,
             "timeout": config.ai.analysis_timeout.0.as_secs_f64(),
+            "questions_per_minute": config.ai.questions_per_minute,
+            "cwd": std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok()),
         })
     });
-    let settings = json!({ "rules_dir": config.detect.rules_dir, "analyser": analyser });
+    let settings = json!({
+        "rules_dir": config.detect.rules_dir,
+        "model": config.detect.model,
+        "secret_score": config.detect.secret_score,
+        "analyser": analyser,
+    });
     config.detect.enabled.then(|| Part::new(audit_detect::NAME, settings))
 }
 
@@ -96,12 +105,16 @@ pub(crate) fn detect(context: &Context, action: &DetectAction) -> anyhow::Result
                 }
             }
         }
-        DetectAction::Explain { line } if line.is_empty() => {
-            for line in io::stdin().lock().lines() {
-                audit_detect::explain(&line?, &mut out)?;
+        DetectAction::Explain { line } => {
+            let detector = detector(&context.load()?.config)?;
+            if line.is_empty() {
+                for line in io::stdin().lock().lines() {
+                    audit_detect::explain_with(&detector, &line?, &mut out)?;
+                }
+            } else {
+                audit_detect::explain_with(&detector, &line.join(" "), &mut out)?;
             }
         }
-        DetectAction::Explain { line } => audit_detect::explain(&line.join(" "), &mut out)?,
     }
     out.flush()?;
     Ok(0)
@@ -125,7 +138,7 @@ pub(crate) fn analyze(context: &Context, args: &AnalyzeArgs) -> anyhow::Result<u
     };
     let server = Server::new(listener, backend, settings);
     writeln!(io::stdout(), "listening on ws://{address}/ai")?;
-    server.run()?;
+    server.run();
     Ok(0)
 }
 
@@ -151,6 +164,7 @@ fn llm(args: &AnalyzeArgs) -> anyhow::Result<LlmBackend> {
         url: args.llm_url.clone().unwrap_or_default(),
         model: args.llm_model.clone().unwrap_or_default(),
         key,
+        ca_file: args.llm_ca_file.clone(),
         timeout: Duration::from_secs(args.llm_timeout),
     };
     LlmBackend::new(settings).map_err(|error| Failure::usage(error.to_string()).into())
@@ -178,6 +192,9 @@ fn detector(config: &Config) -> anyhow::Result<Detector> {
     let mut detector = Detector::embedded();
     if let Some(dir) = &config.detect.rules_dir {
         detector.rules = Arc::clone(RuleFolder::open(dir)?.rules());
+    }
+    if let Some(path) = &config.detect.model {
+        detector.model = Some(Arc::new(Model::open(path)?));
     }
     Ok(detector)
 }

@@ -48,8 +48,8 @@ pub use moment::Moment;
 pub use monitor::{Finding, Request, Ruling, Score, ScoreError, Span, Verdict, Window};
 pub use outcome::{End, Exit, Loss, Outcome};
 pub use policy::{
-    Blocking, DEFAULT_PROMPTS, Ending, Language, OnFailure, OnTimeout, Policy, Recording, Secrets,
-    SelfApproval,
+    Blocking, DEFAULT_PROMPTS, Ending, Language, OnFailure, OnStall, OnTimeout, Policy, Recording,
+    Secrets, SelfApproval,
 };
 pub use record::{Body, Record, SecretRule};
 pub use seal::{Ratchet, SealId, SealKey};

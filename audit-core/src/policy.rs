@@ -73,6 +73,8 @@ pub struct Blocking {
     pub self_approval: SelfApproval,
     /// How long a monitor may take for a window before the session goes on without it.
     pub analysis_timeout: Duration,
+    /// What happens when the monitor does not answer in time, or cannot judge.
+    pub on_stall: OnStall,
     /// Output is shown only when judged, or after this time; zero shows it at once.
     pub hold_output: Duration,
 }
@@ -86,6 +88,17 @@ pub enum OnTimeout {
     Terminate,
     /// Let it go on.
     Resume,
+}
+
+/// What happens when a monitor does not answer in time, or cannot judge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStall {
+    /// The session goes on. What it types and shows meanwhile is judged late, as far as it is kept.
+    #[default]
+    Continue,
+    /// The session is blocked until somebody decides.
+    Block,
 }
 
 /// Whether a blocked user may decide his own block.
@@ -177,6 +190,7 @@ impl Default for Policy {
                 on_timeout: OnTimeout::default(),
                 self_approval: SelfApproval::default(),
                 analysis_timeout: Duration::from_secs(5),
+                on_stall: OnStall::default(),
                 hold_output: Duration::ZERO,
             },
             secrets: Secrets {

@@ -85,7 +85,8 @@ pub enum Body {
         /// How many bytes were dropped.
         bytes: u64,
     },
-    /// A monitor's verdict that is worth keeping.
+    /// A monitor's verdict that is worth keeping. Its secrets lie at these offsets of what is
+    /// recorded of a stream: [`Body::Data`] and [`Body::Sealed`] together, from its beginning.
     Verdict(Verdict),
     /// The session was blocked.
     Blocked {
@@ -138,6 +139,14 @@ impl Body {
             Self::Data { bytes, .. } => bytes.len(),
             Self::Sealed { cipher, .. } => cipher.len(),
             _ => 0,
+        }
+    }
+
+    /// The stream whose bytes this record carries.
+    pub const fn stream(&self) -> Option<Stream> {
+        match self {
+            Self::Data { stream, .. } | Self::Sealed { stream, .. } => Some(*stream),
+            _ => None,
         }
     }
 }

@@ -31,4 +31,4 @@ pub mod shell;
 pub use detector::{Assessment, Detector, MODEL_CEILING, combine};
 pub use error::DetectError;
 pub use monitor::{LocalMonitor, NAME, Settings, monitor};
-pub use tools::{explain, score_jsonl, score_left_out, score_with, train_file};
+pub use tools::{explain, explain_with, score_jsonl, score_left_out, score_with, train_file};

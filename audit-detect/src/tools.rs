@@ -83,7 +83,7 @@ pub fn score_with(
 
 /// A recorded session through the monitor, in chunks as a terminal would get them.
 fn session<'a>(detector: &Detector, record: &'a Labelled) -> Result<Predicted<'a>, String> {
-    let mut monitor = LocalMonitor::with_detector(detector.clone());
+    let mut monitor = LocalMonitor::with_detector(detector.clone()).without_input();
     let mut predicted =
         Predicted { id: &record.id, score: 0.0, spans: Vec::new(), rules: Vec::new() };
     let mut shown = Vec::new();
@@ -117,8 +117,20 @@ fn session<'a>(detector: &Detector, record: &'a Labelled) -> Result<Predicted<'a
 ///
 /// # Errors
 /// The text cannot be written.
-pub fn explain(command: &str, mut writer: impl Write) -> Result<(), DetectError> {
-    let found = Detector::embedded().line(command, &mut Variables::new(), false);
+pub fn explain(command: &str, writer: impl Write) -> Result<(), DetectError> {
+    explain_with(&Detector::embedded(), command, writer)
+}
+
+/// As [`explain`], with rules and model of one's own.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_with(
+    detector: &Detector,
+    command: &str,
+    mut writer: impl Write,
+) -> Result<(), DetectError> {
+    let found = detector.line(command, &mut Variables::new(), false);
     let mut text = format!(
         "score    {:.2} (rules {:.2}, model {:.2})\n",
         found.score, found.rule, found.chance

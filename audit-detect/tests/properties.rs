@@ -5,6 +5,7 @@ use audit_detect::link::{read_analysis, read_analyze};
 use audit_detect::model::Model;
 use audit_detect::normalise::{End, Map, Mark, Normaliser, Signal, Sink};
 use audit_detect::secrets::{find_in, redact};
+use audit_detect::segment::Typist;
 use audit_detect::shell::{Variables, base64, hex, hidden_texts, resolve};
 use audit_detect::{Detector, LocalMonitor};
 use proptest::prelude::*;
@@ -39,6 +40,19 @@ fn line() -> impl Strategy<Value = String> {
         1 => "\\PC{0,4}",
     ];
     proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// What a user types and a terminal answers.
+fn typed() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => "[ -~]{0,12}".prop_map(String::into_bytes),
+        3 => "[\x00-\x1f\x7f]{1,3}".prop_map(String::into_bytes),
+        2 => "\x1b(\\[[0-9;]{0,5}[@-~]|O[A-S]|[bdf.])".prop_map(String::into_bytes),
+        1 => "\x1b\\[200~[ -~\r]{0,20}\x1b\\[201~".prop_map(String::into_bytes),
+        1 => "[あ-ん漢]{0,4}".prop_map(String::into_bytes),
+        1 => proptest::collection::vec(any::<u8>(), 0..8),
+    ];
+    proptest::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat())
 }
 
 #[derive(Default)]
@@ -157,5 +171,48 @@ proptest! {
         if let Ok(answer) = read_analysis(&message, 1, "s") {
             prop_assert!((0.0..=1.0).contains(&answer.score));
         }
+    }
+
+    /// Whatever is typed while whatever is shown is judged, and read as any other cut of it is.
+    #[test]
+    fn keys_and_rows_in_any_order_are_judged(
+        windows in proptest::collection::vec(
+            prop_oneof![terminal().prop_map(|b| (Stream::Tty, b)), typed().prop_map(|b| (Stream::Input, b))],
+            0..20,
+        ),
+    ) {
+        let mut monitor = LocalMonitor::with_detector(Detector::embedded());
+        let mut offsets = [0u64; 2];
+        for (id, (stream, bytes)) in (1..).zip(windows) {
+            let offset = &mut offsets[stream as usize];
+            let window =
+                Window { id, at: Moment::from_nanos(id), stream, offset: *offset, bytes: bytes.into() };
+            *offset += window.bytes.len() as u64;
+            let verdict = monitor.inspect(&window).expect("a verdict");
+            prop_assert!((0.0..=1.0).contains(&verdict.score.value()));
+            for secret in verdict.secrets {
+                prop_assert!(secret.start < secret.end && secret.end <= offsets[0]);
+            }
+        }
+    }
+
+    /// Lines are the same however the bytes come, with their places.
+    #[test]
+    fn typed_lines_do_not_depend_on_how_they_were_cut(
+        bytes in typed(),
+        cuts in proptest::collection::vec(1usize..9, 0..20),
+    ) {
+        let lines = |cuts: &[usize]| {
+            let (mut typist, mut lines, mut rest, mut offset) =
+                (Typist::default(), Vec::new(), &bytes[..], 0);
+            for cut in cuts.iter().chain(&[usize::MAX]) {
+                let (chunk, later) = rest.split_at((*cut).min(rest.len()));
+                typist.feed(chunk, offset, |line| lines.push(line));
+                offset += chunk.len() as u64;
+                rest = later;
+            }
+            lines
+        };
+        prop_assert_eq!(lines(&[]), lines(&cuts));
     }
 }

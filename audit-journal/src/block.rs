@@ -18,7 +18,7 @@
 
 use audit_core::{SealId, Stream};
 
-use crate::frame::{MAX_PAYLOAD, flag};
+use crate::frame::{self, MAX_PAYLOAD, flag};
 use crate::varint;
 
 /// Data records of a stream that arrive within this many nanoseconds become one entry.
@@ -127,9 +127,15 @@ impl Piece<'_> {
         match self {
             Self::Data { stream, .. } => flag::STREAM << stream.number(),
             Self::Sealed { stream, .. } => flag::STREAM << stream.number() | flag::SEALED,
-            Self::Event { .. } | Self::Skip(_) => flag::EVENTS,
+            Self::Event { kind, .. } => event_flags(*kind),
+            Self::Skip(_) => flag::EVENTS,
         }
     }
+}
+
+/// The flags of a block with a structured record of this kind.
+fn event_flags(kind: u8) -> u8 {
+    flag::EVENTS | if kind == frame::event::SECRET { flag::SECRET } else { 0 }
 }
 
 /// The entries of a block, with their times. Fails at the first that is malformed, and at the end
@@ -368,7 +374,7 @@ impl Builder {
         self.meta.push(kind);
         varint::put(&mut self.meta, payload.len() as u64);
         self.meta.extend_from_slice(payload);
-        self.flags |= flag::EVENTS;
+        self.flags |= event_flags(kind);
         self.next += u64::from(whole);
     }
 

@@ -1,22 +1,26 @@
 //! Reading records back.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use audit_core::{Body, Moment, SealId, SealKey, Stream};
-use bytes::Bytes;
 
 use crate::block::{Piece, Pieces, Raw};
+use crate::conceal::Secrets;
 use crate::error::{JournalError, Result};
+use crate::events::each_event;
 use crate::facts::{EndSeal, Header, uncbor};
 use crate::follow::Follow;
-use crate::frame::{Frame, flag, kind};
+use crate::frame::{Frame, event, flag, kind};
 use crate::frames::{Fetch, Frames};
 use crate::layout;
+use crate::slot::{self, Slot};
 
 /// A record that lies in parts is never put together to more than this many bytes.
-const MAX_RECORD: usize = 16 << 20;
+pub(crate) const MAX_RECORD: usize = 16 << 20;
 
 /// Something that was recorded, as readers see it.
 ///
@@ -33,6 +37,9 @@ pub struct Entry {
     pub at: Moment,
     /// Whether the bytes stand for a secret that was never revealed: `*`, as many as it had.
     pub masked: bool,
+    /// Whether some of the bytes are of a secret that was shown, and stand as `*`: see
+    /// [`Journal::concealing`].
+    pub secret: bool,
     /// What happened. Never [`Body::Sealed`]; [`Body::Other`] for kinds this version does not know.
     pub body: Body,
 }
@@ -45,6 +52,7 @@ pub struct Journal {
     dir: PathBuf,
     header: Header,
     reading: Option<Reading>,
+    conceals: bool,
 }
 
 impl std::fmt::Debug for Journal {
@@ -63,7 +71,7 @@ impl Journal {
         let mut raw = Vec::new();
         match Frames::open(&dir)?.next(&mut raw)? {
             Fetch::Frame(Frame { kind: kind::HEADER, .. }, _) => {
-                Ok(Self { header: uncbor(&raw, "header")?, dir, reading: None })
+                Ok(Self { header: uncbor(&raw, "header")?, dir, reading: None, conceals: false })
             }
             _ => Err(JournalError::corrupt(dir.display(), "no header at the beginning")),
         }
@@ -73,6 +81,21 @@ impl Journal {
     #[must_use]
     pub fn telling(self, reading: Reading) -> Self {
         Self { reading: Some(reading), ..self }
+    }
+
+    /// Has readers get `*` for what the session's verdicts say is a secret that was shown. A secret
+    /// that no verdict tells of is not concealed.
+    #[must_use]
+    pub fn concealing(self) -> Self {
+        Self { conceals: true, ..self }
+    }
+
+    /// How many secrets the session's verdicts say were shown.
+    ///
+    /// # Errors
+    /// The files cannot be read.
+    pub fn secrets_shown(&self) -> Result<usize> {
+        Ok(Secrets::read(&self.dir)?.len())
     }
 
     /// Directory of the session.
@@ -123,7 +146,8 @@ impl Journal {
     /// # Errors
     /// The files cannot be read.
     pub fn entries(&self) -> Result<Entries> {
-        Entries::open(&self.dir, self.reading.clone())
+        let secrets = self.conceals.then(|| Secrets::read(&self.dir)).transpose()?;
+        Entries::open(&self.dir, self.reading.clone(), secrets)
     }
 }
 
@@ -141,6 +165,10 @@ pub struct Entries {
     /// Segment that the last frame says follows.
     rotated: Option<u32>,
     keys: HashMap<SealId, SealKey>,
+    /// What is concealed, if anything is to be.
+    secrets: Option<Secrets>,
+    /// How many bytes of each stream were read.
+    read: [u64; Stream::ALL.len()],
     raw: Vec<u8>,
     ready: VecDeque<Slot>,
     joined: Option<Joined>,
@@ -152,12 +180,6 @@ pub struct Entries {
     told: bool,
     live: bool,
     done: bool,
-}
-
-/// An entry, and the seal it waits for while following.
-struct Slot {
-    entry: Entry,
-    sealed: Option<(SealId, Vec<u8>)>,
 }
 
 /// While following, sealed bytes wait so many nanoseconds of recorded time for their key.
@@ -179,11 +201,13 @@ impl std::fmt::Debug for Entries {
 }
 
 impl Entries {
-    fn open(dir: &Path, reading: Option<Reading>) -> Result<Self> {
+    fn open(dir: &Path, reading: Option<Reading>, secrets: Option<Secrets>) -> Result<Self> {
         let frames = Frames::open(dir)?;
         Ok(Self {
             dir: dir.to_owned(),
             keys: revealed(dir)?,
+            secrets,
+            read: [0; Stream::ALL.len()],
             reading,
             bytes: (0, frames.segments().iter().map(|(_, len)| len).sum()),
             next: 0,
@@ -250,8 +274,12 @@ impl Entries {
 
     /// While following: reads on as well when all that is ready waits for its key.
     pub(crate) fn fill_live(&mut self) -> Result<()> {
-        let waits = |s: &Self| s.ready.front().is_none_or(|slot| slot.sealed.is_some());
-        while waits(self) && !self.done && self.ready.len() < 4096 {
+        let waits = |s: &Self| match s.ready.front() {
+            None => true,
+            Some(slot) if slot.sealed.is_some() => s.ready.len() < 4096,
+            Some(slot) => slot.is_held() && s.ready.len() < slot::HELD_ENTRIES,
+        };
+        while waits(self) && !self.done {
             if !self.advance()? {
                 break;
             }
@@ -331,10 +359,11 @@ impl Entries {
             Piece::Data { stream, count, partial, bytes } => {
                 let behind = first.saturating_add(count).saturating_add(u64::from(partial));
                 let last = behind.saturating_sub(1).max(first);
-                let bytes = Bytes::copy_from_slice(bytes);
-                self.push(first, last, at, false, Body::Data { stream, bytes });
+                let start = self.count(stream, bytes.len());
+                self.data(first, last, at, false, (stream, start), bytes.to_vec());
             }
             Piece::Sealed { stream, seal, offset, partial, cipher } => {
+                self.count(stream, cipher.len());
                 if self.join(first, at, Some((stream, seal)), 0, offset == 0, cipher, partial) {
                     self.unseal();
                 }
@@ -388,14 +417,30 @@ impl Entries {
         let masked = key.is_none();
         let sealed = (masked && self.live).then(|| (seal, bytes.clone()));
         open_or_mask(key, &mut bytes);
-        self.push(first, first, at, masked, Body::Data { stream, bytes: bytes.into() });
+        let read = self.read[usize::from(stream.number())];
+        let start = read.saturating_sub(bytes.len() as u64);
+        self.data(first, first, at, masked, (stream, start), bytes);
         if let Some(slot) = self.ready.back_mut() {
             slot.sealed = sealed;
         }
     }
 
-    /// While following: opens what waits for `seals`, or gives it up.
+    /// Takes note of so many bytes of a stream. Returns where they begin in it.
+    fn count(&mut self, stream: Stream, len: usize) -> u64 {
+        let read = &mut self.read[usize::from(stream.number())];
+        let start = *read;
+        *read = read.saturating_add(len as u64);
+        start
+    }
+
+    /// While following: opens what waits for `seals`, or gives it up; conceals what a verdict tells
+    /// to be a secret.
     fn settle(&mut self, body: &Body) {
+        if let Some(secrets) = &mut self.secrets
+            && secrets.learn(body)
+        {
+            self.ready.iter_mut().for_each(|slot| slot.conceal(secrets));
+        }
         match body {
             Body::Reveal { keys } => self.keys.extend(keys.iter().cloned()),
             Body::Redaction { .. } => {}
@@ -413,6 +458,9 @@ impl Entries {
                 open_or_mask(key, cipher);
                 *bytes = std::mem::take(cipher).into();
                 slot.sealed = None;
+                if let Some(secrets) = &self.secrets {
+                    slot.conceal(secrets);
+                }
             }
         }
     }
@@ -422,7 +470,7 @@ impl Entries {
         let newest = self.ready.back()?.entry.at;
         let slot = self.ready.front()?;
         let waited = newest.since(slot.entry.at).as_nanos() >= u128::from(HOLD);
-        if slot.sealed.is_some() && !waited && !self.done {
+        if (slot.sealed.is_some() && !waited || slot.is_held()) && !self.done {
             return None;
         }
         self.ready.pop_front().map(|slot| slot.entry)
@@ -442,8 +490,26 @@ impl Entries {
     }
 
     fn push(&mut self, first: u64, last: u64, at: u64, masked: bool, body: Body) {
-        let entry = Entry { first, last, at: Moment::from_nanos(at), masked, body };
-        self.ready.push_back(Slot { entry, sealed: None });
+        let entry = Entry { first, last, at: Moment::from_nanos(at), masked, secret: false, body };
+        self.ready.push_back(Slot::new(entry));
+    }
+
+    /// Bytes of a stream, which begin at an offset in it.
+    fn data(
+        &mut self,
+        first: u64,
+        last: u64,
+        at: u64,
+        masked: bool,
+        (stream, start): (Stream, u64),
+        bytes: Vec<u8>,
+    ) {
+        self.push(first, last, at, masked, Body::Data { stream, bytes: bytes.into() });
+        if let (Some(secrets), Some(slot)) = (&self.secrets, self.ready.back_mut()) {
+            slot.start = start;
+            slot.since = self.live.then(Instant::now);
+            slot.conceal(secrets);
+        }
     }
 }
 
@@ -471,32 +537,19 @@ fn open_or_mask(key: Option<&SealKey>, bytes: &mut [u8]) {
     }
 }
 
-/// The keys of all seals that were opened. Only blocks with structured records are read.
+/// The keys of all seals that were opened. Only blocks with structured records behind the first
+/// seal are read.
 fn revealed(dir: &Path) -> Result<HashMap<SealId, SealKey>> {
     let mut keys = HashMap::new();
-    let mut frames = Frames::open(dir)?;
-    let mut raw = Vec::new();
-    let events = |f: &Frame| f.kind == kind::BLOCK && f.flags & flag::EVENTS != 0;
-    let mut sealed = false;
-    let mut joined = Vec::new();
-    loop {
-        let Fetch::Frame(frame, _) = frames.next_if(&mut raw, events)? else { return Ok(keys) };
-        sealed |= frame.kind == kind::BLOCK && frame.flags & flag::SEALED != 0;
-        if !events(&frame) || !sealed {
-            continue;
+    let sealed = Cell::new(false);
+    let wanted = |frame: &Frame| {
+        sealed.set(sealed.get() || frame.flags & flag::SEALED != 0);
+        sealed.get() && frame.flags & flag::EVENTS != 0
+    };
+    each_event(dir, wanted, event::REVEAL, MAX_RECORD, |payload| {
+        if let Ok(Body::Reveal { keys: found }) = uncbor(payload, "reveal") {
+            keys.extend(found);
         }
-        let Ok(block) = Raw::parse(&raw, frame.time) else { return Ok(keys) };
-        for piece in Pieces::new(&block) {
-            let Ok((_, Piece::Event { kind: 11, partial, payload })) = piece else { continue };
-            if joined.len() < MAX_RECORD {
-                joined.extend_from_slice(payload);
-            }
-            if !partial {
-                if let Ok(Body::Reveal { keys: found }) = uncbor(&joined, "reveal") {
-                    keys.extend(found);
-                }
-                joined.clear();
-            }
-        }
-    }
+    })?;
+    Ok(keys)
 }

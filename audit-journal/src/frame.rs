@@ -36,8 +36,20 @@ pub(crate) mod flag {
     pub(crate) const EVENTS: u8 = 1;
     /// Holds sealed bytes.
     pub(crate) const SEALED: u8 = 2;
+    /// Holds a verdict that tells where secrets were shown.
+    pub(crate) const SECRET: u8 = 4;
     /// Shifted left by the number of a stream: holds bytes of that stream.
     pub(crate) const STREAM: u8 = 16;
+}
+
+/// Kinds of structured records that readers look for.
+pub(crate) mod event {
+    /// A verdict.
+    pub(crate) const VERDICT: u8 = 6;
+    /// Keys of seals.
+    pub(crate) const REVEAL: u8 = 11;
+    /// A verdict that tells where secrets were shown.
+    pub(crate) const SECRET: u8 = 15;
 }
 
 /// How a payload is stored.

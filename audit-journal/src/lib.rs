@@ -44,9 +44,11 @@
 mod ahead;
 mod block;
 mod chain;
+mod conceal;
 mod disk;
 mod entries;
 mod error;
+mod events;
 mod export;
 mod facts;
 mod follow;
@@ -65,6 +67,7 @@ mod recover;
 mod retention;
 mod search;
 mod settings;
+mod slot;
 mod text;
 mod varint;
 #[cfg(test)]

@@ -47,10 +47,13 @@ pub(crate) struct AnalyzeArgs {
     /// Interface of the language model's service.
     #[arg(long, value_enum, value_name = "INTERFACE", default_value_t = LlmInterface::Anthropic)]
     pub(crate) interface: LlmInterface,
-    /// Whole address of the language model's service, `http://HOST:PORT/PATH`; put a proxy in
-    /// front of one that wants TLS.
+    /// Whole address of the language model's service, `https://HOST:PORT/PATH` or `http://…`.
     #[arg(long, value_name = "URL", required_if_eq("backend", "llm"), value_hint = ValueHint::Url)]
     pub(crate) llm_url: Option<String>,
+    /// Trust the certificates in this file (PEM) with `https://`, in place of those this system
+    /// trusts.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) llm_ca_file: Option<PathBuf>,
     /// Name of the language model.
     #[arg(long, value_name = "NAME", required_if_eq("backend", "llm"))]
     pub(crate) llm_model: Option<String>,

@@ -71,6 +71,10 @@ pub(crate) struct ReplayArgs {
     /// Play a journal that fails verification.
     #[arg(long)]
     pub(crate) unverified: bool,
+    /// Show secrets that the session showed, which otherwise stand as `*`; for root and the owner
+    /// of the journal, or for root alone.
+    #[arg(long)]
+    pub(crate) reveal_secrets: bool,
 }
 
 /// Arguments of `verify`.
@@ -118,6 +122,10 @@ pub(crate) struct ExportArgs {
     /// Export a journal that fails verification, as far as it can be read.
     #[arg(long)]
     pub(crate) unverified: bool,
+    /// Show secrets that the session showed, which otherwise stand as `*`; for root and the owner
+    /// of the journal, or for root alone.
+    #[arg(long)]
+    pub(crate) reveal_secrets: bool,
 }
 
 /// Formats a session can be written in.
@@ -187,6 +195,10 @@ pub(crate) struct SearchArgs {
     /// The pattern is a regular expression.
     #[arg(long)]
     pub(crate) regex: bool,
+    /// Show secrets that the session showed, which otherwise stand as `*`; for root and the owner
+    /// of the journal, or for root alone.
+    #[arg(long)]
+    pub(crate) reveal_secrets: bool,
     /// One JSON object a line.
     #[arg(long)]
     pub(crate) json: bool,

@@ -145,20 +145,48 @@ pub(crate) const KEYS: &[Key] = &[
         preset: Preset::Unset,
         purpose: "A directory of rule files used beside the built-in rules.",
     },
+    Key {
+        section: "detect",
+        name: "model",
+        kind: Kind::Path,
+        preset: Preset::Unset,
+        purpose: "A model made by `auditty train`, in place of the built-in one.",
+    },
+    key(
+        "detect",
+        "secret_score",
+        Kind::Fraction,
+        "0.5",
+        "Score of a finding when a secret is shown; from `ai.threat_threshold` on it blocks.",
+    ),
     key("ai", "enabled", Kind::Truth, "false", "Ask an AI server as well."),
     key(
         "ai",
         "server_url",
-        Kind::Url(&["ws://"]),
+        Kind::Url(&["ws://", "wss://"]),
         "\"ws://localhost:57575/ai\"",
-        "Where the AI server listens; one on another host needs a TLS tunnel before it.",
+        "Where the AI server listens; `wss://` is encrypted and checks its certificate.",
     ),
+    Key {
+        section: "ai",
+        name: "ca_file",
+        kind: Kind::Path,
+        preset: Preset::Unset,
+        purpose: "Certificates (PEM) trusted with `wss://`; unset, it is those this system trusts.",
+    },
     key(
         "ai",
         "analysis_timeout",
         Kind::Span(1, HOUR),
         "5.0",
         "How long an analysis may take before the session goes on without it.",
+    ),
+    key(
+        "ai",
+        "questions_per_minute",
+        Kind::Count(1, 10_000),
+        "30",
+        "A session asks the AI server no more often than this.",
     ),
     key(
         "ai",
@@ -216,6 +244,13 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Word(&["terminate", "resume"]),
         "\"terminate\"",
         "What happens to a block that nobody decided.",
+    ),
+    key(
+        "blocking",
+        "on_stall",
+        Kind::Word(&["continue", "block"]),
+        "\"continue\"",
+        "What happens when the analysis does not answer in `ai.analysis_timeout` or fails: go on and judge late what can be kept, or block.",
     ),
     key(
         "blocking",
@@ -340,6 +375,13 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Truth,
         "false",
         "Whether the journal tells how long a masked secret was.",
+    ),
+    key(
+        "secrets",
+        "reveal",
+        Kind::Word(&["owner", "root"]),
+        "\"owner\"",
+        "Who may see secrets that a session showed, with `--reveal-secrets`: root and the owner of the journal, or root alone.",
     ),
 ];
 

@@ -20,7 +20,7 @@ pub(crate) use error::ConfigError;
 pub(crate) use layer::{Entry, Layer, Place};
 pub(crate) use load::{Loaded, Surroundings, from_here};
 pub(crate) use show::{default_file, reference, table};
-pub(crate) use typed::Config;
+pub(crate) use typed::{Config, Reveal};
 pub(crate) use units::{parse_size, parse_span, text_of_size};
 
 use std::path::Path;

@@ -33,6 +33,7 @@ impl Config {
                 on_timeout: self.blocking.on_timeout,
                 self_approval: self.blocking.self_approval,
                 analysis_timeout: self.ai.analysis_timeout.0,
+                on_stall: self.blocking.on_stall,
                 hold_output: self.blocking.hold_output.0,
             },
             secrets: Secrets {

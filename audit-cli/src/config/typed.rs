@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use audit_core::{OnFailure, OnTimeout, SelfApproval};
+use audit_core::{OnFailure, OnStall, OnTimeout, SelfApproval};
 use serde::Deserialize;
 
 use super::units::{Size, Span};
@@ -56,6 +56,9 @@ pub(crate) struct Detect {
     pub(crate) enabled: bool,
     #[serde(default)]
     pub(crate) rules_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) model: Option<PathBuf>,
+    pub(crate) secret_score: f32,
 }
 
 /// `[ai]`
@@ -63,7 +66,10 @@ pub(crate) struct Detect {
 pub(crate) struct Ai {
     pub(crate) enabled: bool,
     pub(crate) server_url: String,
+    #[serde(default)]
+    pub(crate) ca_file: Option<PathBuf>,
     pub(crate) analysis_timeout: Span,
+    pub(crate) questions_per_minute: u32,
     pub(crate) threat_threshold: f32,
     pub(crate) thread_pool_size: usize,
 }
@@ -81,6 +87,7 @@ pub(crate) struct Blocking {
     pub(crate) enable_emergency_block: bool,
     pub(crate) approval_timeout: Span,
     pub(crate) on_timeout: OnTimeout,
+    pub(crate) on_stall: OnStall,
     pub(crate) self_approval: SelfApproval,
     pub(crate) hold_output: Span,
 }
@@ -116,4 +123,15 @@ pub(crate) struct Secrets {
     pub(crate) echo_window: Span,
     pub(crate) prompt_patterns: Vec<String>,
     pub(crate) exact_length: bool,
+    pub(crate) reveal: Reveal,
+}
+
+/// Who may see secrets that a session showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Reveal {
+    /// Root and the owner of the journal.
+    Owner,
+    /// Root alone.
+    Root,
 }

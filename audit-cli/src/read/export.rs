@@ -3,12 +3,12 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use audit_journal::{Format, Journal, JournalError, Side, export_script};
+use audit_journal::{Format, JournalError, Side, export_script};
 
 use super::checked::{Wanted, checked};
-use super::locate;
 use super::progress::Progress;
 use super::whole_file::write_whole;
+use super::{concealed, locate};
 use crate::args::{ExportArgs, ExportFormat, StreamChoice};
 use crate::context::Context;
 
@@ -24,10 +24,12 @@ pub(crate) fn export(context: &Context, args: &ExportArgs) -> anyhow::Result<u8>
     let progress = Progress::new("export");
     // The output may be the terminal the bar is on.
     let onto_terminal = args.output.is_none() && io::IsTerminal::is_terminal(&io::stdout());
+    let journal = concealed::open(context, &dir, args.reveal_secrets)?;
     let journal = match onto_terminal {
-        true => Journal::open(&dir)?,
-        false => Journal::open(&dir)?.telling(progress.teller()),
+        true => journal,
+        false => journal.telling(progress.teller()),
     };
+    concealed::tell(&journal, args.reveal_secrets)?;
     let (format, side) = (format(args.format), args.stream.map(side));
     let fill = |out: &mut dyn Write| {
         let exported = audit_journal::export(&journal, format, side, out);

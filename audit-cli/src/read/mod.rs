@@ -1,6 +1,7 @@
 //! The commands that read journals.
 
 mod checked;
+mod concealed;
 mod expire;
 mod export;
 mod import;

@@ -8,7 +8,7 @@ use audit_journal::{Journal, Line, Pattern, Reading, json_line};
 use serde_json::json;
 
 use super::progress::Progress;
-use super::{locate, streams};
+use super::{concealed, locate, streams};
 use crate::args::SearchArgs;
 use crate::context::Context;
 use crate::failure::{self, Failure};
@@ -38,7 +38,7 @@ pub(crate) fn search(context: &Context, args: &SearchArgs) -> anyhow::Result<u8>
         }
         None => all(context)?,
     };
-    let search = Search { args, pattern, streams: streams(args.stream) };
+    let search = Search { context, args, pattern, streams: streams(args.stream) };
     let progress = Progress::new("search");
     let total = dirs.iter().map(|(_, size)| size).sum();
     let (mut found, mut failed, mut before) = (false, false, 0);
@@ -77,6 +77,7 @@ fn trouble(error: &anyhow::Error) -> Failure {
 
 /// What is looked for.
 struct Search<'a> {
+    context: &'a Context,
     args: &'a SearchArgs,
     pattern: Pattern,
     streams: Vec<Stream>,
@@ -91,7 +92,8 @@ impl Search<'_> {
         progress: &Progress,
         found: &mut bool,
     ) -> anyhow::Result<()> {
-        let journal = Journal::open(dir)?.telling(reading);
+        let journal =
+            concealed::open(self.context, dir, self.args.reveal_secrets)?.telling(reading);
         for line in audit_journal::search(&journal, &self.streams, &self.pattern)? {
             let line = line?;
             *found = true;

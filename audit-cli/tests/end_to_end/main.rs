@@ -4,6 +4,7 @@ mod analyser;
 mod bad_input;
 mod config;
 mod control;
+mod evasion;
 mod exit_status;
 mod keeping;
 mod pages;
@@ -15,6 +16,7 @@ mod replay;
 #[path = "../common/sandbox.rs"]
 mod sandbox;
 mod secrets;
+mod shown_secrets;
 mod signals;
 #[path = "../common/terminal.rs"]
 mod terminal;

@@ -12,18 +12,19 @@ mod link;
 mod record;
 
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::control::Notice;
 use crate::engine::{EngineError, Mailbox};
 use crate::event::Mail;
-use crate::interfaces::{Controller, Durability, Monitor, Recorder};
+use crate::interfaces::{Controller, Durability, Recorder};
 use crate::monitor::{Request, Window};
 use crate::record::Record;
 use crate::spec::{PartError, SessionSpec, Toolkit};
 
 pub use desk::Desk;
-pub use judge::{JudgeLane, Schedule, Work};
+pub use judge::{Judge, JudgeLane, Rebuild, Schedule, Work};
 pub use link::LinkLane;
 pub use record::RecordLane;
 
@@ -113,7 +114,7 @@ pub struct Parts {
     /// Keeps the records.
     pub recorder: Box<dyn Recorder>,
     /// Judges, if anything does.
-    pub monitor: Option<Box<dyn Monitor>>,
+    pub monitor: Option<Judge>,
     /// Watches and orders, if anything does.
     pub controller: Option<Box<dyn Controller>>,
 }
@@ -127,10 +128,21 @@ impl Parts {
         let failed = |error: PartError| EngineError::new(error.part, error.reason);
         Ok(Self {
             recorder: toolkit.recorder(spec).map_err(failed)?,
-            monitor: toolkit.monitor(spec).map_err(failed)?,
+            monitor: judge(spec, toolkit).map_err(failed)?,
             controller: toolkit.controller(spec).map_err(failed)?,
         })
     }
+}
+
+/// The monitor `spec` names, if it names one, and how to build another like it.
+fn judge(spec: &SessionSpec, toolkit: &Toolkit) -> Result<Option<Judge>, PartError> {
+    let Some(monitor) = toolkit.monitor(spec)? else { return Ok(None) };
+    let (spec, toolkit) = (spec.clone(), toolkit.clone());
+    let rebuild = move || {
+        let gone = || PartError { part: "monitor".into(), reason: "not named any more".into() };
+        toolkit.monitor(&spec)?.ok_or_else(gone)
+    };
+    Ok(Some(Judge::new(monitor, Arc::new(rebuild))))
 }
 
 /// Starts a thread for a lane: the [`Spawn`] of engines whose lanes are threads.

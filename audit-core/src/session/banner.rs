@@ -243,4 +243,59 @@ mod tests {
         assert!(!text.contains('\x07') && !text.contains('\u{202e}'));
         assert!(text.contains("30m"));
     }
+
+    const LANGUAGES: [Language; 3] = [Language::English, Language::Japanese, Language::Chinese];
+
+    fn block(reason: &str) -> Message<'_> {
+        Message::Blocked { block: BlockId(7), reason, wait: Duration::from_secs(5400) }
+    }
+
+    #[test]
+    fn a_block_tells_reason_number_and_deadline_in_each_language() {
+        let told = LANGUAGES.map(|language| text(block("reverse shell [shell.dev-tcp]"), language));
+        for (told, word) in told.iter().zip(["session blocked", "ブロック", "会话已被阻止"])
+        {
+            for part in [word, "reverse shell [shell.dev-tcp]", "7", "1h 30m"] {
+                assert!(told.contains(part), "{part} in {told}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_message_is_one_line_of_its_own_in_each_language() {
+        let (by, reason) = ("alice", "no space");
+        let messages = [
+            block("x"),
+            Message::InputRefused,
+            Message::Approved { block: BlockId(7), by },
+            Message::Rejected { block: BlockId(7), by },
+            Message::Expired { block: BlockId(7), resumed: true },
+            Message::Expired { block: BlockId(7), resumed: false },
+            Message::JournalFailedClosed { reason },
+            Message::JournalFailedOpen { reason },
+            Message::JournalCut { reason },
+            Message::JournalRecovered { bytes: 3 },
+            Message::TimedOut,
+            Message::Terminated,
+        ];
+        let mut seen = std::collections::BTreeSet::new();
+        for message in messages {
+            for language in LANGUAGES {
+                let told = text(message, language);
+                assert!(!told.chars().any(char::is_control), "{told}");
+                assert_eq!(told.is_ascii(), language == Language::English, "{told}");
+                assert!(seen.insert(told), "{message:?} in {language:?} is told as another is");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reason_steers_no_terminal_in_any_language() {
+        for language in LANGUAGES {
+            let bytes = terminal(block("x\x1b]0;owned\x07\r\n\u{9b}2J\u{202e}y"), language);
+            let shown = std::str::from_utf8(&bytes).expect("UTF-8");
+            assert_eq!(shown.matches('\x1b').count(), 2, "only our own colours");
+            assert!(!shown.contains(['\x07', '\u{9b}', '\u{202e}']));
+        }
+    }
 }

@@ -1,10 +1,11 @@
-//! Verdicts and blocks.
+//! Blocks and decisions.
 
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::banner::{Message, sanitise};
+use super::verdicts::subject;
 use super::{End, Phase, SessionCore};
 use crate::approval::{Answer, Approval, Decision};
 use crate::control::News;
@@ -13,7 +14,7 @@ use crate::identity::Identity;
 use crate::ids::BlockId;
 use crate::interfaces::Durability;
 use crate::moment::Moment;
-use crate::monitor::{Ruling, Score, Verdict};
+use crate::monitor::Verdict;
 use crate::policy::OnTimeout;
 use crate::record::Body;
 use crate::stream::Port;
@@ -29,75 +30,68 @@ pub(super) struct Block {
     announced: bool,
     /// Whether input was dropped and the user was told.
     pub(super) refused: bool,
+    /// Rule and text of everything it is about: the same is no further threat.
+    known: Vec<(String, String)>,
+    /// Further threats that came while it waits, as one. They are a block of their own once this
+    /// one is approved.
+    further: Option<Verdict>,
 }
+
+/// The approval of further threats names no more findings than this.
+const FURTHER: usize = 16;
 
 impl Block {
     pub(super) const fn until(&self) -> Moment {
         self.approval.deadline
     }
+
+    /// Whether a verdict tells of something else than what is asked, or is asked next.
+    pub(super) fn is_new(&self, verdict: &Verdict) -> bool {
+        verdict.findings.is_empty() || !findings(verdict).all(|found| self.known.contains(&found))
+    }
+
+    /// Keeps a further threat for the decision after this one.
+    pub(super) fn keep(&mut self, verdict: Verdict) {
+        self.known.extend(findings(&verdict));
+        let further = self.further.get_or_insert_with(Verdict::default);
+        if verdict.score > further.score {
+            further.score = verdict.score;
+        }
+        further.findings.extend(verdict.findings);
+        further.findings.sort_by(|a, b| b.score.value().total_cmp(&a.score.value()));
+        further.findings.truncate(FURTHER);
+    }
+}
+
+fn findings(verdict: &Verdict) -> impl Iterator<Item = (String, String)> {
+    verdict.findings.iter().map(|found| (found.rule.clone(), found.excerpt.clone()))
 }
 
 impl SessionCore {
-    pub(super) fn verdict(&mut self, window: u64, verdict: Result<Verdict, String>) {
-        let Some(watch) = &mut self.watch else { return };
-        let back = watch.judged(window);
-        self.passed.judged = watch.judged_through();
-        if let Some(skipped) = back {
-            self.trouble(
-                "monitor.back".into(),
-                format!("the monitor answers again; {skipped} bytes were not judged"),
-            );
-        }
-        match verdict {
-            Ok(verdict) => self.weigh(verdict, self.policy.blocking.threshold),
-            Err(reason) => {
-                self.trouble("monitor.failed".into(), format!("window {window}: {reason}"));
-            }
-        }
-    }
-
-    pub(super) fn ruling(&mut self, request: u64, ruling: Result<Ruling, String>) {
-        match ruling {
-            Ok(Ruling::Allow) => {}
-            // The monitor has decided: no score is too low for that.
-            Ok(Ruling::Deny(verdict) | Ruling::Ask(verdict)) => self.weigh(verdict, Score::ZERO),
-            Err(reason) => {
-                self.trouble("monitor.failed".into(), format!("request {request}: {reason}"));
-            }
-        }
-    }
-
-    fn weigh(&mut self, verdict: Verdict, threshold: Score) {
-        if self.policy.blocking.enabled
-            && verdict.score >= threshold
-            && matches!(self.phase, Phase::Running)
-        {
-            let worst = verdict.findings.first();
-            let subject = worst.map_or_else(
-                || "a monitor's verdict".to_owned(),
-                |finding| format!("{} [{}]", finding.title, finding.rule),
-            );
-            let by = Identity::service("monitor");
-            self.block(subject, by, Some(verdict));
-        } else if !verdict.findings.is_empty() || !verdict.secrets.is_empty() {
-            self.record(Body::Verdict(verdict.clone()));
-            if verdict.score > Score::ZERO {
-                self.publish(News::Verdict(verdict));
-            }
-        }
-    }
-
     /// Blocks a running session: input stops and the child freezes at once; it is shown when it is
     /// in the journal.
     pub(super) fn block(&mut self, subject: String, by: Identity, verdict: Option<Verdict>) {
+        if let Some(verdict) = &verdict {
+            self.record(Body::Verdict(verdict.clone()));
+        }
+        self.effects.push_back(Effect::Freeze);
+        if self.pty {
+            // What is typed is refused; the data of a pipe waits for the decision.
+            let refused = self.egress.clear(Port::Child);
+            if refused > 0 {
+                self.record(Body::Refused { bytes: refused });
+            }
+        }
+        self.ask(subject, by, verdict);
+    }
+
+    /// Puts the question a block waits on. The child is frozen.
+    fn ask(&mut self, subject: String, by: Identity, verdict: Option<Verdict>) {
         let mut digest = Sha256::new();
         digest.update(subject.as_bytes());
         for finding in verdict.iter().flat_map(|v| &v.findings) {
             digest.update(finding.rule.as_bytes());
             digest.update(finding.excerpt.as_bytes());
-        }
-        if let Some(verdict) = &verdict {
-            self.record(Body::Verdict(verdict.clone()));
         }
         self.blocks += 1;
         let id = BlockId(self.blocks);
@@ -108,18 +102,12 @@ impl SessionCore {
             needed: 1,
             deadline: self.now + self.policy.blocking.approval_timeout,
         };
-        self.effects.push_back(Effect::Freeze);
-        if self.pty {
-            // What is typed is refused; the data of a pipe waits for the decision.
-            let refused = self.egress.clear(Port::Child);
-            if refused > 0 {
-                self.record(Body::Refused { bytes: refused });
-            }
-        }
         let record = self.record_durably(Body::Blocked { block: id, approval: approval.clone() });
         self.phase = Phase::Blocked(Block {
             id,
             approval,
+            known: verdict.iter().flat_map(findings).collect(),
+            further: None,
             verdict,
             record,
             announced: false,
@@ -144,8 +132,8 @@ impl SessionCore {
 
     /// Carries out the decision of a block.
     pub(super) fn decide(&mut self, decision: Decision) {
-        let Phase::Blocked(block) = &self.phase else { return };
-        let id = block.id;
+        let Phase::Blocked(block) = &mut self.phase else { return };
+        let (id, further) = (block.id, block.further.take());
         let by = decision.by.name.clone();
         let answer = decision.answer;
         self.record_durably(Body::Decided { block: id, decision: decision.clone() });
@@ -158,10 +146,16 @@ impl SessionCore {
         };
         self.tell(message);
         match answer {
-            Answer::Approve | Answer::ExpireResume => {
-                self.phase = Phase::Running;
-                self.effects.push_back(Effect::Thaw);
-            }
+            Answer::Approve | Answer::ExpireResume => match further {
+                // Nobody was asked about it yet, so the child stays frozen.
+                Some(verdict) => {
+                    self.ask(subject(&verdict), Identity::service("monitor"), Some(verdict));
+                }
+                None => {
+                    self.phase = Phase::Running;
+                    self.effects.push_back(Effect::Thaw);
+                }
+            },
             Answer::Reject => self.terminate(End::Rejected),
             Answer::ExpireTerminate => self.terminate(End::Expired),
         }
@@ -175,31 +169,6 @@ impl SessionCore {
         };
         let by = Identity::service("deadline");
         self.decide(Decision { by, answer, comment: String::new(), own: false });
-    }
-
-    /// The monitor's time is up.
-    pub(super) fn check_monitor(&mut self) {
-        let now = self.now;
-        let Some(watch) = &mut self.watch else { return };
-        while let Some(window) = watch.due(now, false) {
-            self.effects.push_back(Effect::Inspect(window));
-        }
-        if watch.stalls(now) {
-            self.passed.judged = watch.judged_through();
-            self.trouble(
-                "monitor.stalled".into(),
-                "the monitor did not answer in time; the session goes on unjudged".into(),
-            );
-        }
-    }
-
-    /// Hands the last windows over at the end.
-    pub(super) fn inspect_rest(&mut self) {
-        let now = self.now;
-        let Some(watch) = &mut self.watch else { return };
-        while let Some(window) = watch.due(now, true) {
-            self.effects.push_back(Effect::Inspect(window));
-        }
     }
 
     /// Makes what was recorded survive before the process stops or something is shown.

@@ -199,6 +199,7 @@ impl SessionCore {
 
     fn seal(&mut self) {
         self.with_secrets(|s, now, out| s.finish(now, &mut |piece| out.push(piece)));
+        self.tell_unjudged();
         self.effects.push_back(Effect::ReleaseTerminal);
         self.try_recorder_now();
         let until = self.now + self.policy.ending.seal;

@@ -80,15 +80,22 @@ impl SessionCore {
         let kept = |stream: Stream| stream != Stream::Input || records_input;
         match piece {
             Piece::Clear { stream, bytes } => {
-                self.inspect(stream, &bytes);
+                let place = self.recording.place(stream).filter(|_| kept(stream));
+                self.inspect(stream, &bytes, place);
                 if kept(stream) {
                     self.record(Body::Data { stream, bytes });
                 }
             }
             Piece::Sealed { stream, seal, cipher } if kept(stream) => {
+                if let Some(place) = self.recording.place(stream).filter(|_| stream.is_output()) {
+                    self.sealed.insert(seal, place);
+                }
                 self.record(Body::Sealed { stream, seal, cipher });
             }
             Piece::Redaction { stream, seals, length, exact, rule } if kept(stream) => {
+                for seal in &seals {
+                    self.sealed.remove(seal);
+                }
                 self.record(Body::Redaction { stream, seals, length, exact, rule });
             }
             Piece::Sealed { .. } | Piece::Redaction { .. } => {}
@@ -102,18 +109,19 @@ impl SessionCore {
                     self.record(Body::Reveal { keys });
                 }
                 for open in opened {
-                    self.inspect(open.stream, &open.bytes);
+                    let place = self.sealed.remove(&open.seal);
+                    self.inspect(open.stream, &open.bytes, place);
                 }
             }
         }
     }
 
-    fn inspect(&mut self, stream: Stream, bytes: &Bytes) {
-        if let Some(watch) = &mut self.watch
-            && let Some(window) = watch.see(stream, bytes, self.now)
-        {
-            self.effects.push_back(Effect::Inspect(window));
-        }
+    /// Shows the monitor bytes that lie at `place` in the journal.
+    fn inspect(&mut self, stream: Stream, bytes: &Bytes, place: Option<u64>) {
+        let Some(watch) = &mut self.watch else { return };
+        let effects = &mut self.effects;
+        let mut out = |window| effects.push_back(Effect::Inspect(window));
+        watch.see(stream, bytes, place, self.now, &mut out);
     }
 
     pub(super) fn user_closed(&mut self) {

@@ -11,8 +11,9 @@
 //! ```
 //!
 //! One file a concern: [`credit`] and [`recording`] for the journal, [`egress`] for what waits to
-//! be written, [`flow`] for bytes, [`undelivered`] for those that find no place, [`watch`] for the
-//! monitor, [`blocking`] and [`orders`] for decisions, [`ending`] for the end.
+//! be written, [`flow`] for bytes, [`undelivered`] for those that find no place, [`watch`] and
+//! [`places`] for the monitor, [`verdicts`] for what it says, [`blocking`] and [`orders`] for
+//! decisions, [`ending`] for the end.
 
 mod banner;
 mod blocking;
@@ -21,11 +22,13 @@ mod egress;
 mod ending;
 mod flow;
 mod orders;
+mod places;
 mod recording;
 mod undelivered;
+mod verdicts;
 mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +39,7 @@ use crate::moment::Moment;
 use crate::outcome::{End, Exit};
 use crate::policy::Policy;
 use crate::record::Body;
+use crate::seal::SealId;
 use crate::secrets::{Piece, Secrets};
 use crate::spec::SessionSpec;
 use crate::stream::{Port, Stream};
@@ -91,6 +95,8 @@ pub struct SessionCore {
     recording: Recording,
     secrets: Secrets,
     watch: Option<Watch>,
+    /// Where the bytes under each seal lie in the journal, until its fate is known.
+    sealed: BTreeMap<SealId, u64>,
     pieces: Vec<Piece>,
     now: Moment,
     notices: u64,
@@ -135,6 +141,7 @@ impl SessionCore {
             recording: Recording::new(&policy.recording),
             secrets: Secrets::new(&policy.secrets, seed, spec.pty),
             watch,
+            sealed: BTreeMap::new(),
             pieces: Vec::new(),
             now: Moment::START,
             notices: 0,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::banner::Message;
 use super::credit::Credit;
+use super::places::Positions;
 use super::{End, Phase, SessionCore};
 use crate::control::News;
 use crate::event::Effect;
@@ -13,6 +14,7 @@ use crate::moment::Moment;
 use crate::outcome::Loss;
 use crate::policy::{self, OnFailure};
 use crate::record::{Body, Record};
+use crate::stream::Stream;
 
 /// How long a failed recorder is left alone before it is tried again, and how long at most.
 const RETRY: Duration = Duration::from_secs(1);
@@ -26,6 +28,7 @@ const RECOVERED: &str = "recorder.recovered";
 pub(super) struct Recording {
     policy: policy::Recording,
     credit: Credit,
+    positions: Positions,
     seq: u64,
     last_at: Moment,
     /// Set while the recorder does not work and the session goes on all the same.
@@ -67,6 +70,7 @@ impl Recording {
         Self {
             policy: policy.clone(),
             credit: Credit::new(policy),
+            positions: Positions::default(),
             seq: 0,
             last_at: Moment::START,
             outage: None,
@@ -118,6 +122,11 @@ impl Recording {
 
     pub(super) const fn records_input(&self) -> bool {
         self.policy.input
+    }
+
+    /// Where the next byte of this stream will lie in the journal, if it will be there.
+    pub(super) fn place(&self, stream: Stream) -> Option<u64> {
+        (self.is_tried() || self.keeps_in_memory()).then(|| self.positions.at(stream))
     }
 
     /// Number of the last record made.
@@ -202,9 +211,12 @@ impl SessionCore {
         let recording = &mut self.recording;
         recording.seq += 1;
         recording.last_at = recording.last_at.max(self.now);
-        let bytes = body.data_len();
+        let (bytes, stream) = (body.data_len(), body.stream());
         let record = Record { seq: recording.seq, at: recording.last_at, body };
         let kept = recording.keeps_in_memory();
+        if let Some(stream) = stream.filter(|_| kept || recording.is_tried()) {
+            recording.positions.hand_over(record.seq, stream, bytes as u64);
+        }
         if kept {
             recording.spilled_bytes += bytes;
             recording.spilled.push_back(record.clone());
@@ -239,6 +251,7 @@ impl SessionCore {
         let recording = &mut self.recording;
         let at_stake = recording.spilled_bytes as u64;
         recording.credit.acknowledge(through);
+        recording.positions.acknowledge(through);
         while let Some(record) = recording.spilled.pop_front_if(|r| r.seq <= through) {
             recording.spilled_bytes -= record.body.data_len();
         }
@@ -270,6 +283,12 @@ impl SessionCore {
         let from = recording.credit.acknowledged() + 1;
         let written_off = recording.credit.write_off();
         let bytes = if recording.keeps_in_memory() { 0 } else { written_off };
+        if !recording.keeps_in_memory() {
+            recording.positions.write_off();
+            let places = Stream::ALL.map(|stream| recording.positions.at(stream));
+            self.forget(places);
+        }
+        let recording = &mut self.recording;
         if let Some(outage) = &mut recording.outage {
             // A try has failed: be patient a little longer each time.
             outage.bytes += bytes;

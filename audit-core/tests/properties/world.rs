@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use audit_core::{
-    Body, CommandSpec, Durability, Effect, Event, Exit, Identity, LineState, Mail, Moment, Part,
-    Policy, Port, Record, Score, SealId, SealKey, SessionCore, SessionId, SessionSpec, State,
-    Stream, Verdict, Winsize,
+    Action, Body, Command, CommandSpec, Durability, Effect, Event, Exit, Identity, LineState, Mail,
+    Moment, Part, Policy, Port, Record, Score, SealId, SealKey, SessionCore, SessionId,
+    SessionSpec, State, Stream, Verdict, Winsize,
 };
 use bytes::Bytes;
 
@@ -155,6 +155,46 @@ impl World {
             let verdict = Ok(Verdict { score, ..Verdict::default() });
             self.handle(Event::Mail(Mail::Verdict { window, verdict }));
         }
+    }
+
+    /// The monitor answers the oldest question.
+    pub(crate) fn answer(&mut self, verdict: Result<Verdict, String>) {
+        let window = self.windows.pop_front().expect("a window is out");
+        self.handle(Event::Mail(Mail::Verdict { window, verdict }));
+    }
+
+    /// The monitor finds nothing in all but the newest window.
+    pub(crate) fn answer_windows_but_last(&mut self) {
+        while self.windows.len() > 1 {
+            self.answer(Ok(Verdict::default()));
+        }
+    }
+
+    /// The present time.
+    pub(crate) fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// How many windows the monitor has not answered.
+    pub(crate) fn asked(&self) -> usize {
+        self.windows.len()
+    }
+
+    /// An operator gives an order.
+    pub(crate) fn order(&mut self, action: Action) {
+        let by = Identity::person("operator", 1);
+        self.handle(Event::Mail(Mail::Command(Command { id: 1, by, action })));
+    }
+
+    /// Markers of this name, in the order they were recorded.
+    pub(crate) fn markers(&self, wanted: &str) -> Vec<String> {
+        let marker = |effect: &Effect| match effect {
+            Effect::Record(Record { body: Body::Marker { name, text }, .. }) if name == wanted => {
+                Some(text.clone())
+            }
+            _ => None,
+        };
+        self.effects.iter().filter_map(marker).collect()
     }
 
     /// Plays the session to its end: everything is read, shown and acknowledged.

@@ -1,9 +1,10 @@
 //! The server's side of the protocol.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::{HeaderValue, StatusCode};
@@ -11,22 +12,30 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
 
 use super::Backend;
-use crate::link::{Analysis, MESSAGE_LIMIT, PATH, SUBPROTOCOL, VERSION, read_analyze};
+use crate::link::{
+    Analysis, Evidence, MESSAGE_LIMIT, PATH, SUBPROTOCOL, Timed, VERSION, read_analyze,
+};
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// No more connections at a time than this; further ones are closed.
+    /// No more connections at a time than this. A further one takes the place of the one that has
+    /// asked nothing for longest, or is closed when all are new.
     pub connections: usize,
-    /// A connection that says nothing for this long is closed; a handshake takes no longer.
+    /// A handshake takes no longer than this.
+    pub handshake: Duration,
+    /// A connection on which no whole question comes for this long is closed.
     pub idle: Duration,
 }
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { connections: 256, idle: Duration::from_secs(900) }
+        Self { connections: 256, handshake: Duration::from_secs(5), idle: Duration::from_secs(900) }
     }
 }
+
+/// How long the listening socket is left alone after it failed, such as for want of descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// An analyser server on a listening socket: a thread for each connection.
 pub struct Server {
@@ -36,13 +45,57 @@ pub struct Server {
     stopped: Arc<AtomicBool>,
 }
 
-/// Counts a connection for as long as it lives.
-struct Place(Arc<AtomicUsize>);
+/// The connections there are, by their number, each with the time of its last question.
+#[derive(Default)]
+struct Places {
+    next: u64,
+    taken: BTreeMap<u64, (Arc<TcpStream>, Instant)>,
+}
+
+/// The place of one connection, given up with it.
+struct Place(Arc<Mutex<Places>>, u64);
+
+impl Place {
+    /// A place for a connection, if there is one or can be made.
+    fn take(
+        places: &Arc<Mutex<Places>>,
+        stream: &Timed,
+        settings: &ServerSettings,
+    ) -> Option<Self> {
+        let now = Instant::now();
+        let mut all = lock(places);
+        if all.taken.len() >= settings.connections {
+            let (oldest, (idle, since)) = all.taken.iter().min_by_key(|(_, (_, since))| *since)?;
+            if now.duration_since(*since) < settings.handshake {
+                return None;
+            }
+            let oldest = *oldest;
+            // Whoever reads there finds its end; its next question makes a new connection.
+            let _ = idle.shutdown(Shutdown::Both);
+            all.taken.remove(&oldest);
+        }
+        all.next += 1;
+        let number = all.next;
+        all.taken.insert(number, (stream.inner(), now));
+        Some(Self(Arc::clone(places), number))
+    }
+
+    /// A question came.
+    fn asked(&self) {
+        if let Some((_, since)) = lock(&self.0).taken.get_mut(&self.1) {
+            *since = Instant::now();
+        }
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        lock(&self.0).taken.remove(&self.1);
     }
+}
+
+fn lock(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
+    places.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Server {
@@ -64,37 +117,21 @@ impl Server {
         }
     }
 
-    /// Serves until stopped.
-    ///
-    /// # Errors
-    /// The listening socket failed.
-    pub fn run(&self) -> std::io::Result<()> {
-        let busy = Arc::new(AtomicUsize::new(0));
-        loop {
-            let stream = match self.listener.accept() {
-                Ok((stream, _)) => stream,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        std::io::ErrorKind::ConnectionAborted | std::io::ErrorKind::Interrupted
-                    ) =>
-                {
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if self.stopped.load(Ordering::Acquire) {
-                return Ok(());
-            }
-            let place = Place(Arc::clone(&busy));
-            if busy.fetch_add(1, Ordering::AcqRel) >= self.settings.connections {
+    /// Serves until stopped. A listening socket that fails, for want of descriptors or memory, is
+    /// tried again until it works.
+    pub fn run(&self) {
+        let places = Arc::new(Mutex::new(Places::default()));
+        while !self.stopped.load(Ordering::Acquire) {
+            let Ok((stream, _)) = self.listener.accept() else {
+                std::thread::sleep(PAUSE);
                 continue;
-            }
+            };
+            let stream = Timed::new(stream, Instant::now() + self.settings.handshake);
+            let Some(place) = Place::take(&places, &stream, &self.settings) else { continue };
             let (backend, settings) = (Arc::clone(&self.backend), self.settings.clone());
             let started = std::thread::Builder::new().name("analyser".into()).spawn(move || {
-                let _place = place;
                 // a connection that fails is its own affair: the asker tries again
-                let _ = connection(stream, backend.as_ref(), &settings);
+                let _ = connection(stream, backend.as_ref(), &settings, &place);
             });
             drop(started);
         }
@@ -113,22 +150,30 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 fn connection(
-    stream: TcpStream,
+    stream: Timed,
     backend: &dyn Backend,
     settings: &ServerSettings,
+    place: &Place,
 ) -> Result<(), String> {
-    let failed = |e: std::io::Error| e.to_string();
-    stream.set_read_timeout(Some(settings.idle)).map_err(failed)?;
-    stream.set_write_timeout(Some(settings.idle)).map_err(failed)?;
-    stream.set_nodelay(true).map_err(failed)?;
+    stream.inner().set_nodelay(true).map_err(|e| e.to_string())?;
     let config = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_LIMIT))
         .max_frame_size(Some(MESSAGE_LIMIT));
     let mut socket = tungstenite::accept_hdr_with_config(stream, admit, Some(config))
         .map_err(|e| e.to_string())?;
+    socket.get_mut().limit(Instant::now() + settings.idle);
     loop {
         match socket.read().map_err(|e| e.to_string())? {
-            Message::Text(text) => answer(&mut socket, &text, backend)?,
+            Message::Text(text) => {
+                place.asked();
+                let question = match read_analyze(&text) {
+                    Ok(question) => question,
+                    Err(reason) => return close(&mut socket, &reason),
+                };
+                let reply = answer(question, backend)?;
+                socket.get_mut().limit(Instant::now() + settings.idle);
+                socket.send(Message::text(reply)).map_err(|e| e.to_string())?;
+            }
             Message::Binary(_) => return close(&mut socket, "text messages only"),
             Message::Close(_) => return Ok(()),
             _ => {}
@@ -166,18 +211,14 @@ fn refusal(status: StatusCode, reason: &str) -> ErrorResponse {
     refusal
 }
 
-fn answer(
-    socket: &mut WebSocket<TcpStream>,
-    text: &str,
-    backend: &dyn Backend,
-) -> Result<(), String> {
-    let question = match read_analyze(text) {
-        Ok(question) => question,
-        Err(reason) => return close(socket, &reason),
-    };
+/// The reply to a question, as text.
+fn answer(question: crate::link::Analyze, backend: &dyn Backend) -> Result<String, String> {
     let reply = match backend.judge(&question) {
         Ok(judgement) => {
             let action = if judgement.score >= 0.7 { "block" } else { "allow" };
+            // Nobody here knows a part of the line that tells more than the rest.
+            let whole = question.range.filter(|[from, to]| from < to && judgement.score >= 0.35);
+            let evidence = whole.map(|[from_seq, to_seq]| Evidence { from_seq, to_seq });
             serde_json::to_string(&Analysis {
                 t: "analysis".into(),
                 v: VERSION,
@@ -186,6 +227,7 @@ fn answer(
                 score: f64::from(judgement.score),
                 label: judgement.label,
                 rationale_code: judgement.rationale_code,
+                evidence: evidence.into_iter().collect(),
                 model: judgement.model,
                 suggested_action: action.into(),
             })
@@ -194,11 +236,10 @@ fn answer(
             "t": "error", "v": VERSION, "req_id": question.req_id, "session": question.session, "reason": reason,
         })),
     };
-    let reply = reply.map_err(|e| e.to_string())?;
-    socket.send(Message::text(reply)).map_err(|e| e.to_string())
+    reply.map_err(|e| e.to_string())
 }
 
-fn close(socket: &mut WebSocket<TcpStream>, reason: &str) -> Result<(), String> {
+fn close(socket: &mut WebSocket<Timed>, reason: &str) -> Result<(), String> {
     use tungstenite::protocol::CloseFrame;
     use tungstenite::protocol::frame::coding::CloseCode;
     // a close frame has room for 123 bytes of reason

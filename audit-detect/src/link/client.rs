@@ -1,29 +1,35 @@
 //! The asking side.
 
 use std::collections::VecDeque;
-use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use audit_core::Span;
+use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
-use tungstenite::client::IntoClientRequest;
 use tungstenite::http::Uri;
-use tungstenite::protocol::WebSocketConfig;
-use tungstenite::{Message, WebSocket};
 
 use super::breaker::Breaker;
-use super::protocol::{
-    Analyze, Answer, Context, MESSAGE_LIMIT, SUBPROTOCOL, VERSION, read_analysis,
-};
+use super::protocol::{Answer, Context};
+use super::tls;
+use super::worker::{Asked, Reply, Worker, lock};
 use crate::DetectError;
 
 /// Where the analyser is and how long to wait for it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinkSettings {
-    /// Its address, `ws://HOST:PORT/ai`.
+    /// Its address, `ws://HOST:PORT/ai` or `wss://HOST:PORT/ai`.
     pub url: String,
+    /// Certificates (PEM) that are trusted with `wss://`, in place of those this system trusts.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// The directory the session starts in, where it is known.
+    #[serde(default)]
+    pub cwd: Option<String>,
     /// How long an answer may take, in seconds.
     #[serde(default = "five")]
     pub timeout: f64,
@@ -44,8 +50,10 @@ fn thirty() -> u32 {
 const QUEUE: usize = 8;
 /// Answers that are remembered by their text.
 const REMEMBERED: usize = 64;
-/// Texts are cut to this many bytes before they are sent.
+/// Texts are cut to this many bytes before they are sent, in their middle.
 const TEXT_LIMIT: usize = 8 << 10;
+/// What stands where a text was cut.
+const CUT: &str = " [...] ";
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -56,26 +64,22 @@ pub struct Question {
     pub score: f32,
     /// Rules that fired.
     pub rules: Vec<String>,
+    /// Where it lies in what was typed or shown, where that is known.
+    pub place: Option<Span>,
+    /// Which command line of the session it is, from 1.
+    pub command: u64,
 }
 
-/// A question with its number and the time after which an answer is of no use.
-type Asked = (u64, Question, Instant);
 /// To and from the thread that asks.
 type Lines = (SyncSender<Asked>, Receiver<Reply>);
 
-struct Reply {
-    number: u64,
-    text: String,
-    outcome: Result<Answer, String>,
-}
-
 /// The way to an analyser server. Questions are put and answers read on a thread of its own, which
 /// starts with the first question and ends with the link.
-#[derive(Debug)]
 pub struct Link {
     settings: LinkSettings,
     timeout: Duration,
     address: (String, u16),
+    tls: Option<Arc<ClientConfig>>,
     session: String,
     context: Context,
     worker: Option<Lines>,
@@ -92,7 +96,8 @@ impl Link {
     /// A link; nothing is connected yet.
     ///
     /// # Errors
-    /// The address is not `ws://HOST[:PORT][/PATH]`, or the timeout is not a positive number.
+    /// The address is not `ws://HOST[:PORT][/PATH]` or `wss://…`, no certificate is trusted, or the
+    /// timeout is not a positive number.
     pub fn open(
         settings: &LinkSettings,
         session: String,
@@ -104,22 +109,26 @@ impl Link {
             reason: reason.into(),
         };
         let uri: Uri = settings.url.parse().map_err(|_| wrong("not an address"))?;
-        if uri.scheme_str() != Some("ws") {
-            return Err(wrong(
-                "only ws:// is understood; for other hosts put a TLS tunnel before it",
-            ));
-        }
+        let (encrypted, port) = match uri.scheme_str() {
+            Some("ws") => (false, 80),
+            Some("wss") => (true, 443),
+            _ => return Err(wrong("it must begin with ws:// or wss://")),
+        };
         let name = uri.host().ok_or_else(|| wrong("no host in it"))?;
-        let address = (name.trim_matches(['[', ']']).to_owned(), uri.port_u16().unwrap_or(80));
+        let address = (name.trim_matches(['[', ']']).to_owned(), uri.port_u16().unwrap_or(port));
         if !(settings.timeout > 0.0 && settings.timeout <= 3600.0) {
             return Err(wrong("the timeout is not a number of seconds"));
         }
+        let client = || tls::trusted(settings.ca_file.as_deref()).and_then(tls::client);
+        let tls = encrypted.then(client).transpose().map_err(|reason| wrong(&reason))?;
+        let context = Context { user, host, cwd: settings.cwd.clone(), cmd_id: None };
         Ok(Self {
             settings: settings.clone(),
             timeout: Duration::from_secs_f64(settings.timeout),
             address,
+            tls,
             session,
-            context: Context { user, host },
+            context,
             worker: None,
             breaker: Arc::default(),
             next: 1,
@@ -223,6 +232,7 @@ impl Link {
         let worker = Worker {
             url: self.settings.url.clone(),
             address: self.address.clone(),
+            tls: self.tls.clone(),
             session: self.session.clone(),
             context: self.context.clone(),
             breaker: Arc::clone(&self.breaker),
@@ -238,143 +248,40 @@ impl Link {
     }
 }
 
-fn lock(breaker: &Mutex<Breaker>) -> std::sync::MutexGuard<'_, Breaker> {
-    breaker.lock().unwrap_or_else(PoisonError::into_inner)
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
+/// Cuts a long text, and keeps its beginning and its end.
 fn cut(text: &mut String) {
-    let mut end = text.len().min(TEXT_LIMIT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+    if text.len() <= TEXT_LIMIT {
+        return;
     }
-    text.truncate(end);
-}
-
-struct Worker {
-    url: String,
-    address: (String, u16),
-    session: String,
-    context: Context,
-    breaker: Arc<Mutex<Breaker>>,
-    socket: Option<WebSocket<TcpStream>>,
-}
-
-impl Worker {
-    fn run(mut self, waiting: Receiver<Asked>, replies: Sender<Reply>) {
-        for (number, question, deadline) in waiting {
-            let outcome = if lock(&self.breaker).allows(Instant::now()) {
-                self.exchange(number, &question, deadline)
-            } else {
-                Err("the analyser is away; the local stages decide".into())
-            };
-            match &outcome {
-                Ok(_) => lock(&self.breaker).succeeded(),
-                Err(_) => {
-                    self.socket = None;
-                    lock(&self.breaker).failed(Instant::now());
-                }
-            }
-            if replies.send(Reply { number, text: question.text, outcome }).is_err() {
-                return;
-            }
-        }
-        if let Some(mut socket) = self.socket {
-            let _ = socket.close(None);
-            let _ = socket.flush();
-        }
+    let half = (TEXT_LIMIT - CUT.len()) / 2;
+    let (mut head, mut tail) = (half, text.len() - half);
+    while !text.is_char_boundary(head) {
+        head -= 1;
     }
-
-    fn exchange(
-        &mut self,
-        number: u64,
-        question: &Question,
-        deadline: Instant,
-    ) -> Result<Answer, String> {
-        if self.socket.is_none() {
-            self.socket = Some(self.connect(deadline)?);
-        }
-        let socket = self.socket.as_mut().ok_or("not connected")?;
-        let message = Analyze {
-            t: "analyze".into(),
-            v: VERSION,
-            req_id: number,
-            session: self.session.clone(),
-            text: question.text.clone(),
-            score: question.score,
-            rules: question.rules.clone(),
-            context: self.context.clone(),
-            deadline_ms: left(deadline)?.as_millis() as u64,
-        };
-        let text = serde_json::to_string(&message).map_err(|e| e.to_string())?;
-        wait(socket.get_ref(), deadline)?;
-        socket.send(Message::text(text)).map_err(|e| e.to_string())?;
-        loop {
-            wait(socket.get_ref(), deadline)?;
-            match socket.read().map_err(|e| e.to_string())? {
-                Message::Text(text) => {
-                    // a reply to a question given up before may still come in
-                    match read_analysis(&text, number, &self.session) {
-                        Err(reason)
-                            if reason.starts_with("answer to question") && older(&text, number) => {
-                        }
-                        other => return other,
-                    }
-                }
-                Message::Binary(_) => return Err("binary message".into()),
-                Message::Close(_) => return Err("the analyser closed the connection".into()),
-                _ => {}
-            }
-        }
+    while !text.is_char_boundary(tail) {
+        tail += 1;
     }
+    text.replace_range(head..tail, CUT);
+}
 
-    fn connect(&self, deadline: Instant) -> Result<WebSocket<TcpStream>, String> {
-        let (host, port) = (self.address.0.as_str(), self.address.1);
-        let addresses = (host, port).to_socket_addrs().map_err(|e| format!("{host}: {e}"))?;
-        let mut failure = format!("{host}: no address");
-        for address in addresses {
-            let stream = match TcpStream::connect_timeout(&address, left(deadline)?) {
-                Ok(stream) => stream,
-                Err(error) => {
-                    failure = format!("{address}: {error}");
-                    continue;
-                }
-            };
-            wait(&stream, deadline)?;
-            stream.set_nodelay(true).map_err(|e| e.to_string())?;
-            let mut request = self.url.as_str().into_client_request().map_err(|e| e.to_string())?;
-            let name = tungstenite::http::HeaderValue::from_static(SUBPROTOCOL);
-            request.headers_mut().insert("Sec-WebSocket-Protocol", name);
-            let config = WebSocketConfig::default()
-                .max_message_size(Some(MESSAGE_LIMIT))
-                .max_frame_size(Some(MESSAGE_LIMIT));
-            let (socket, response) =
-                tungstenite::client::client_with_config(request, stream, Some(config))
-                    .map_err(|e| e.to_string())?;
-            let spoken = response.headers().get("Sec-WebSocket-Protocol");
-            if spoken.is_none_or(|name| name != SUBPROTOCOL) {
-                return Err(format!("the server does not speak {SUBPROTOCOL}"));
-            }
-            return Ok(socket);
-        }
-        Err(failure)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_keeps_its_beginning_and_its_end() {
+        let mut text = format!("head{}tail", "é".repeat(TEXT_LIMIT));
+        cut(&mut text);
+        assert!(text.len() <= TEXT_LIMIT && text.len() > TEXT_LIMIT - 8);
+        assert!(text.starts_with("headé") && text.ends_with("étail") && text.contains(CUT));
+        let mut short = "x".repeat(TEXT_LIMIT);
+        cut(&mut short);
+        assert_eq!(short.len(), TEXT_LIMIT);
     }
-}
-
-fn older(text: &str, number: u64) -> bool {
-    let value: Result<serde_json::Value, _> = serde_json::from_str(text);
-    value.is_ok_and(|v| v["req_id"].as_u64().is_some_and(|n| n < number))
-}
-
-fn left(deadline: Instant) -> Result<Duration, String> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err("no answer in time".into()) } else { Ok(left) }
-}
-
-/// No read or write takes longer than is left.
-fn wait(stream: &TcpStream, deadline: Instant) -> Result<(), String> {
-    let left = Some(left(deadline)?);
-    stream
-        .set_read_timeout(left)
-        .and_then(|()| stream.set_write_timeout(left))
-        .map_err(|e| e.to_string())
 }

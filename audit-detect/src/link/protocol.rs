@@ -11,8 +11,10 @@ pub const VERSION: u32 = 1;
 pub const PATH: &str = "/ai";
 /// A message is no larger than this, in bytes; larger ones are refused before they are read.
 pub const MESSAGE_LIMIT: usize = 64 << 10;
-/// Texts in an answer are cut to this many characters.
-const TEXT_LIMIT: usize = 200;
+/// A code in an answer has no more characters than this.
+const CODE_LIMIT: usize = 64;
+/// An answer names no more pieces of evidence than this.
+const EVIDENCE_LIMIT: usize = 16;
 
 /// A question: one command line, its secrets redacted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,8 +27,15 @@ pub struct Analyze {
     pub req_id: u64,
     /// Name of the session.
     pub session: String,
+    /// Where the line lies: offsets in what was typed or shown, its first byte and behind its last.
+    /// Masked bytes are not counted. Absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[u64; 2]>,
     /// The command line.
     pub text: String,
+    /// Name of those bytes: `SESSION/STREAM/FROM-TO`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_ref: Option<String>,
     /// What the sender makes of it, `0.0..=1.0`.
     pub score: f32,
     /// Rules that fired.
@@ -48,6 +57,12 @@ pub struct Context {
     /// Name of the host.
     #[serde(default)]
     pub host: String,
+    /// Directory the session started in, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Which command line of the session this is, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmd_id: Option<u64>,
 }
 
 /// An answer.
@@ -69,15 +84,28 @@ pub struct Analysis {
     /// Why, as a short code.
     #[serde(default)]
     pub rationale_code: String,
+    /// The bytes that tell it, inside the range that was asked about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
     /// What judged.
     #[serde(default)]
     pub model: String,
-    /// What the analyser would do; only told to people.
+    /// What the analyser would do (`allow`, `block` or `review`); only told to people.
     #[serde(default)]
     pub suggested_action: String,
 }
 
-/// An answer that was accepted.
+/// Bytes that tell a threat, by their offsets as in [`Analyze::range`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Offset of the first byte.
+    pub from_seq: u64,
+    /// Offset behind the last byte.
+    pub to_seq: u64,
+}
+
+/// An answer that was accepted. Its texts are codes: letters, digits, `_`, `.` and `-`, so that
+/// whoever answers cannot speak to people in our name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// How dangerous, `0.0..=1.0`.
@@ -88,20 +116,46 @@ pub struct Answer {
     pub rationale: String,
     /// What judged.
     pub model: String,
+    /// The bytes that tell it.
+    pub evidence: Vec<Evidence>,
+    /// What the analyser would do.
+    pub suggested_action: String,
 }
 
 impl Answer {
+    /// This answer to a question about `range`.
+    ///
+    /// # Errors
+    /// It tells of other bytes.
+    pub fn about(self, range: Option<[u64; 2]>) -> Result<Self, String> {
+        let within = |e: &Evidence| {
+            e.from_seq < e.to_seq
+                && range.is_some_and(|[from, to]| from <= e.from_seq && e.to_seq <= to)
+        };
+        if self.evidence.iter().all(within) {
+            Ok(self)
+        } else {
+            Err("evidence outside of what was asked about".into())
+        }
+    }
+
     /// The answer as a finding about `excerpt`.
     pub fn into_finding(self, excerpt: String) -> Finding {
-        let model = if self.model.is_empty() { "analyser".to_owned() } else { self.model };
+        let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
+        let mut title = "the analyser's judgement".to_owned();
+        if !self.rationale.is_empty() {
+            title += &format!(": {}", self.rationale);
+        }
+        if let Some(evidence) = self.evidence.first() {
+            title += &format!(", bytes {} to {}", evidence.from_seq, evidence.to_seq);
+        }
+        if !self.suggested_action.is_empty() {
+            title += &format!(" (suggests: {})", self.suggested_action);
+        }
         Finding {
-            rule: format!("analyser.{model}"),
-            title: if self.rationale.is_empty() {
-                "the analyser's judgement".into()
-            } else {
-                self.rationale
-            },
-            category: if self.label.is_empty() { "suspicious".into() } else { self.label },
+            rule: format!("analyser.{}", or(self.model, "analyser")),
+            title,
+            category: or(self.label, "suspicious"),
             mitre: Vec::new(),
             score: Score::new(self.score).unwrap_or_default(),
             excerpt,
@@ -160,17 +214,29 @@ pub fn read_analysis(text: &str, req_id: u64, session: &str) -> Result<Answer, S
     let Some(score) = score else {
         return Err(format!("score {} is not in 0.0..=1.0", found.score));
     };
+    if found.evidence.len() > EVIDENCE_LIMIT {
+        return Err(format!("{} pieces of evidence", found.evidence.len()));
+    }
+    let known = ["allow", "block", "review"].contains(&found.suggested_action.as_str());
     Ok(Answer {
         score,
-        label: plain(&found.label),
-        rationale: plain(&found.rationale_code),
-        model: plain(&found.model),
+        label: code(found.label),
+        rationale: code(found.rationale_code),
+        model: code(found.model),
+        evidence: found.evidence,
+        suggested_action: if known { found.suggested_action } else { String::new() },
     })
+}
+
+/// A code of a stranger; nothing, if it is more than that.
+fn code(text: String) -> String {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    if text.len() <= CODE_LIMIT && text.bytes().all(good) { text } else { String::new() }
 }
 
 /// Text of a stranger: short, on one line, without control characters.
 fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(TEXT_LIMIT).collect()
+    text.chars().filter(|c| !c.is_control()).take(CODE_LIMIT).collect()
 }
 
 #[cfg(test)]
@@ -213,10 +279,48 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_an_answer_are_tamed() {
-        let answer =
-            answer(|v| v["label"] = serde_json::json!(format!("\u{1b}[2J{}", "x".repeat(500))))
-                .expect("accepted");
-        assert!(answer.label.len() <= TEXT_LIMIT && !answer.label.contains('\u{1b}'));
+    fn an_answer_speaks_in_codes_alone() {
+        for text in [
+            "\u{1b}[2J",
+            "approve with: auditty ctl approve",
+            "x y",
+            "\u{202e}x",
+            "日本",
+            &"x".repeat(CODE_LIMIT + 1),
+        ] {
+            for field in ["label", "rationale_code", "model", "suggested_action"] {
+                let found = answer(|v| v[field] = serde_json::json!(text)).expect("accepted");
+                let finding = found.into_finding(String::new());
+                let told = format!("{}{}{}", finding.rule, finding.title, finding.category);
+                assert!(!told.contains(text), "{field}: {told}");
+            }
+        }
+        let finding = answer(|_| {}).expect("accepted").into_finding(String::new());
+        assert_eq!(finding.title, "the analyser's judgement: socket_shell (suggests: block)");
+        assert_eq!(
+            (finding.rule.as_str(), finding.category.as_str()),
+            ("analyser.m", "reverse_shell")
+        );
+    }
+
+    #[test]
+    fn evidence_lies_in_what_was_asked_about() {
+        let told = |from: u64, to: u64, range| {
+            let evidence = serde_json::json!([{ "from_seq": from, "to_seq": to }]);
+            answer(|v| v["evidence"] = evidence).and_then(|answer| answer.about(range))
+        };
+        let good = told(12, 20, Some([10, 20])).expect("accepted");
+        assert!(good.into_finding(String::new()).title.contains("bytes 12 to 20"));
+        for (from, to, range) in [
+            (9, 20, Some([10, 20])),
+            (12, 21, Some([10, 20])),
+            (12, 12, Some([10, 20])),
+            (1, 2, None),
+        ] {
+            assert!(told(from, to, range).is_err(), "{from} {to} {range:?}");
+        }
+        let many = serde_json::json!(vec![serde_json::json!({ "from_seq": 1, "to_seq": 2 }); 17]);
+        assert!(answer(|v| v["evidence"] = many).is_err());
+        assert!(answer(|v| v["evidence"] = serde_json::json!("all")).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! One JSON object per line: exact, and easy to take apart.
 //!
 //! The first line is `{"header": …}`. Every other line has `seq` (first record), `last`, `at_ns`
-//! and either `stream`, `data_b64` and `masked`, or `record` with the record itself.
+//! and either `stream`, `data_b64`, `masked` and `secret`, or `record` with the record itself.
 
 use std::io::Write;
 
@@ -25,7 +25,7 @@ pub(super) fn write(journal: &Journal, entries: Entries, out: &mut dyn Write) ->
         let line = match &entry.body {
             Body::Data { stream, bytes } => json!({
                 "seq": entry.first, "last": entry.last, "at_ns": at, "stream": stream.name(),
-                "masked": entry.masked, "data_b64": BASE64.encode(bytes),
+                "masked": entry.masked, "secret": entry.secret, "data_b64": BASE64.encode(bytes),
             }),
             Body::Other { kind, payload } => json!({
                 "seq": entry.first, "last": entry.last, "at_ns": at,

@@ -56,6 +56,7 @@ fn events() -> Vec<Body> {
         Body::Signal { number: 15, sender: 1, forwarded: true },
         Body::Suspended,
         Body::Continued,
+        Body::Verdict(Verdict { secrets: Vec::new(), ..verdict.clone() }),
         Body::Verdict(verdict),
         Body::Blocked { block: BlockId(1), approval },
         decided(Answer::Approve),

@@ -441,17 +441,19 @@ impl Put<'_> {
 
 /// Number and payload of a structured record.
 pub(crate) fn event(body: &Body) -> (u8, Vec<u8>) {
+    use crate::frame::event as kind;
     let kind = match body {
         Body::Other { kind, payload } => return (*kind, payload.to_vec()),
         Body::Resize(_) => 3,
         Body::Signal { .. } => 4,
         Body::Suspended | Body::Continued => 5,
-        Body::Verdict(_) => 6,
+        Body::Verdict(verdict) if !verdict.secrets.is_empty() => kind::SECRET,
+        Body::Verdict(_) => kind::VERDICT,
         Body::Blocked { .. } | Body::Decided { .. } => 7,
         Body::Marker { .. } => 8,
         Body::Gap { .. } => 9,
         Body::Redaction { .. } => 10,
-        Body::Reveal { .. } => 11,
+        Body::Reveal { .. } => kind::REVEAL,
         Body::Refused { .. } => 12,
         Body::End(_) => 14,
         // A kind that is newer than this table is still kept, under its own name.

@@ -11,7 +11,7 @@ use audit_core::{Part, SessionSpec, Toolkit};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use controller::make_fifo;
-pub(crate) use monitor::{CRASH, STALL, Seen, THREAT};
+pub(crate) use monitor::{CRASH, SECOND, STALL, Seen, THREAT};
 
 /// File of the records, frames of `Record`.
 pub(crate) const JOURNAL: &str = "journal";
@@ -103,7 +103,7 @@ pub(crate) fn recorder(dir: &Path) -> Part {
     part("file", dir)
 }
 
-/// The monitor that obeys the words [`THREAT`], [`STALL`] and [`CRASH`].
+/// The monitor that obeys the words [`THREAT`], [`SECOND`], [`STALL`] and [`CRASH`].
 pub(crate) fn monitor(dir: &Path) -> Part {
     part("script", dir)
 }

@@ -1,4 +1,4 @@
-//! The monitor: it looks for three words in what the child shows, and keeps every window it saw.
+//! The monitor: it looks for some words in what the child shows, and keeps every window it saw.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,6 +15,8 @@ use crate::frames;
 
 /// A verdict of 0.9.
 pub(crate) const THREAT: &str = "A-THREAT-IS-SHOWN";
+/// A verdict of 0.8 about something else.
+pub(crate) const SECOND: &str = "A-SECOND-DANGER-IS-SHOWN";
 /// No answer while the switch is on.
 pub(crate) const STALL: &str = "THE-MONITOR-STALLS";
 /// A panic, once.
@@ -55,7 +57,7 @@ impl Script {
         let known = tail.len();
         tail.extend_from_slice(&window.bytes);
         let text = tail.clone();
-        let longest = THREAT.len().max(STALL.len()).max(CRASH.len());
+        let longest = [THREAT, SECOND, STALL, CRASH].map(str::len).into_iter().max().unwrap_or(1);
         tail.drain(..tail.len().saturating_sub(longest - 1));
         let output = window.stream.is_output();
         move |word| {
@@ -85,7 +87,11 @@ impl Monitor for Script {
         if found(STALL) {
             Switch::MonitorStalls.wait_while_on(&self.dir);
         }
-        Ok(if found(THREAT) { threat() } else { Verdict::default() })
+        Ok(match (found(THREAT), found(SECOND)) {
+            (true, _) => threat(THREAT, 0.9),
+            (false, true) => threat(SECOND, 0.8),
+            (false, false) => Verdict::default(),
+        })
     }
 
     fn judge(&mut self, _: &Request) -> Result<Ruling, MonitorError> {
@@ -93,15 +99,15 @@ impl Monitor for Script {
     }
 }
 
-fn threat() -> Verdict {
-    let score = Score::new(0.9).unwrap_or_default();
+fn threat(word: &str, score: f32) -> Verdict {
+    let score = Score::new(score).unwrap_or_default();
     let finding = Finding {
         rule: "scripted".into(),
-        title: "a scripted threat".into(),
+        title: format!("a scripted threat ({word})"),
         category: "test".into(),
         mitre: Vec::new(),
         score,
-        excerpt: THREAT.into(),
+        excerpt: word.into(),
     };
     Verdict { score, findings: vec![finding], secrets: Vec::new() }
 }

@@ -5,6 +5,7 @@ mod bytes;
 mod endings;
 mod handles;
 mod jobs;
+mod judging;
 mod load;
 mod outcomes;
 mod pipes;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         pipes::SCENARIOS,
         secrets::SCENARIOS,
         blocking::SCENARIOS,
+        judging::SCENARIOS,
         sizes::SCENARIOS,
         signals::SCENARIOS,
         jobs::SCENARIOS,
