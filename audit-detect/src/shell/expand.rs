@@ -2,8 +2,8 @@
 
 use super::lex::Variables;
 
-/// At most this many variables of one line are remembered, none longer than [`VALUE_LIMIT`].
-const VARIABLE_LIMIT: usize = 64;
+/// At most this many variables are remembered, none longer than [`VALUE_LIMIT`].
+const VARIABLE_LIMIT: usize = 256;
 const VALUE_LIMIT: usize = 4096;
 
 /// Paths worth hiding behind wildcards.
@@ -68,12 +68,10 @@ pub(super) fn parameter(text: &[u8], variables: &Variables) -> (String, usize, b
 }
 
 fn lookup(name: &str, variables: &Variables) -> Option<String> {
-    if let Some(value) = variables.get(name) {
-        return Some(value.clone());
-    }
     match name {
+        // whatever it is set to, it separates words
         "IFS" => Some(" ".into()),
-        _ => None,
+        _ => variables.get(name).cloned(),
     }
 }
 
@@ -150,11 +148,14 @@ pub(super) fn assign(words: &[String], variables: &mut Variables) {
 }
 
 fn remember(name: &str, value: String, variables: &mut Variables) {
-    if value.len() <= VALUE_LIMIT
-        && (variables.len() < VARIABLE_LIMIT || variables.contains_key(name))
-    {
-        variables.insert(name.to_owned(), value);
+    if value.len() > VALUE_LIMIT {
+        return;
     }
+    if variables.len() >= VARIABLE_LIMIT && !variables.contains_key(name) {
+        // a new one counts for more than an old one
+        variables.pop_first();
+    }
+    variables.insert(name.to_owned(), value);
 }
 
 /// Whether `name` can be a variable.
@@ -180,6 +181,31 @@ pub(super) fn wildcard(word: String) -> String {
     }
     let found = PATHS.iter().find(|p| glob(word.as_bytes(), p.as_bytes(), 64));
     found.map_or(word, |p| (*p).to_owned())
+}
+
+/// A path in its shortest spelling: without `//`, `/./` and `/x/..`. Anything else stays as it is.
+pub(super) fn path(word: String) -> String {
+    let odd = word.contains("//") || word.contains("/./") || word.contains("/..");
+    if !odd || word.contains("://") || word.contains(char::is_whitespace) {
+        return word;
+    }
+    let Some(start) = word.find('/') else { return word };
+    let (head, rest) = word.split_at(start);
+    if !matches!(head, "" | "~" | "." | "..") && !head.ends_with(['=', ':', '@']) {
+        return word;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in rest.split('/').skip(1) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|p| *p != "..") => drop(parts.pop()),
+            // there is nothing above the root
+            ".." if head.is_empty() => {}
+            part => parts.push(part),
+        }
+    }
+    let end = if rest.len() > 1 && rest.ends_with('/') && !parts.is_empty() { "/" } else { "" };
+    format!("{head}/{}{end}", parts.join("/"))
 }
 
 fn glob(pattern: &[u8], text: &[u8], budget: u32) -> bool {

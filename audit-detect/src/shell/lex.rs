@@ -7,12 +7,26 @@ use super::expand;
 /// Variables assigned so far, by name.
 pub type Variables = BTreeMap<String, String>;
 
+/// A stretch of a text, in bytes.
+pub(super) type Stretch = (usize, usize);
+
+/// A here document's operator: what it reads is text, not the name of a file.
+pub(super) const HERE_DOCUMENT: &str = "<<";
+/// A here string's operator.
+pub(super) const HERE_STRING: &str = "<<<";
+
 /// A simple command: words without quotes, and redirections.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Simple {
     pub(super) words: Vec<String>,
-    /// Operator and target; a here document has the operator `<<<` and its text as target.
+    /// Operator and target; the target of a here document is its text.
     pub(super) redirects: Vec<(String, String)>,
+    /// Where it stands in the text it was read from.
+    pub(super) place: Stretch,
+    /// Where the texts of its here documents stand.
+    pub(super) bodies: Vec<Stretch>,
+    /// Whether other commands run to make its words.
+    pub(super) substitutes: bool,
 }
 
 impl Simple {
@@ -20,23 +34,76 @@ impl Simple {
         self.words.is_empty() && self.redirects.is_empty()
     }
 
-    /// The canonical spelling: words and redirections joined by single spaces.
+    /// Text it reads from a here document or here string.
+    pub(super) fn here(&self) -> Option<&str> {
+        let here = |o: &str| o == HERE_DOCUMENT || o == HERE_STRING;
+        self.redirects.iter().find(|(o, _)| here(o)).map(|(_, text)| text.as_str())
+    }
+
+    /// The canonical spelling: words and redirections joined by single spaces, white space inside
+    /// a word as spaces, long words cut in the middle, here documents left out.
     pub(super) fn text(&self) -> String {
-        let mut text = self.words.join(" ");
+        self.spell(|word, out| out.extend(word.chars().map(|c| if c == '\n' { ' ' } else { c })))
+    }
+
+    /// As [`text`](Self::text), with `;`, `|` and `&` inside words as spaces too: in a line made of
+    /// several commands these stand between commands and nowhere else.
+    pub(super) fn part(&self) -> String {
+        let plain = |c| if matches!(c, '\n' | ';' | '|' | '&') { ' ' } else { c };
+        self.spell(|word, out| {
+            // `&1` and `>&` of an operator are kept by its being no word
+            out.extend(word.chars().map(plain));
+        })
+    }
+
+    fn spell(&self, word: impl Fn(&str, &mut String)) -> String {
+        let mut text = String::new();
+        let add = |one: &str, text: &mut String| {
+            let (head, tail) = shortened(one);
+            word(head, text);
+            if !tail.is_empty() {
+                text.push('…');
+                word(tail, text);
+            }
+        };
+        for (index, one) in self.words.iter().enumerate() {
+            if index > 0 {
+                text.push(' ');
+            }
+            add(one, &mut text);
+        }
         for (operator, target) in &self.redirects {
             if !text.is_empty() {
                 text.push(' ');
             }
             text.push_str(operator);
-            if !target.is_empty() {
+            if !target.is_empty() && operator != HERE_DOCUMENT {
                 if !operator.ends_with('&') {
                     text.push(' ');
                 }
-                text.push_str(target);
+                add(target, &mut text);
             }
         }
         text
     }
+}
+
+/// A word longer than this is cut in the middle where it is spelt out. What it carries (a script,
+/// encoded text) is looked at whole.
+const WORD_LIMIT: usize = 2 << 10;
+
+fn shortened(word: &str) -> (&str, &str) {
+    if word.len() <= WORD_LIMIT {
+        return (word, "");
+    }
+    let (mut head, mut tail) = (WORD_LIMIT / 2, word.len() - WORD_LIMIT / 2);
+    while !word.is_char_boundary(head) {
+        head -= 1;
+    }
+    while !word.is_char_boundary(tail) {
+        tail += 1;
+    }
+    (&word[..head], &word[tail..])
 }
 
 /// Commands joined by `|`.
@@ -45,6 +112,8 @@ pub(super) struct Pipeline {
     pub(super) commands: Vec<Simple>,
     /// What stands behind it: `;`, `&&`, `||`, `&` or nothing.
     pub(super) joint: &'static str,
+    /// How many groups in brackets it stands in.
+    pub(super) depth: usize,
 }
 
 /// What a text holds.
@@ -55,20 +124,36 @@ pub(super) struct Parsed {
     pub(super) substitutions: Vec<String>,
     /// Texts that substitutions decoded.
     pub(super) decoded: Vec<String>,
+    /// Where comments stand.
+    pub(super) comments: Vec<Stretch>,
+    /// Whether commands were left out because there are too many.
+    pub(super) cut: bool,
 }
 
 /// Reads `text`; assignments on the way go to `variables`.
 pub(super) fn parse(text: &str, variables: &mut Variables, nest: usize) -> Parsed {
+    read(text, variables, nest, true)
+}
+
+/// Reads `text`; assignments on the way are forgotten.
+pub(super) fn peek(text: &str, variables: &mut Variables, nest: usize) -> Parsed {
+    read(text, variables, nest, false)
+}
+
+fn read(text: &str, variables: &mut Variables, nest: usize, assigns: bool) -> Parsed {
     let mut lexer = Lexer {
         text: text.as_bytes(),
         at: 0,
         nest,
         variables,
+        assigns,
         parsed: Parsed::default(),
         pipeline: Pipeline::default(),
         simple: Simple::default(),
         word: None,
         redirect: None,
+        begun: None,
+        depth: 0,
         heredocs: Vec::new(),
     };
     lexer.run();
@@ -88,12 +173,19 @@ struct Lexer<'a> {
     at: usize,
     nest: usize,
     variables: &'a mut Variables,
+    /// Whether assignments are remembered.
+    assigns: bool,
     parsed: Parsed,
     pipeline: Pipeline,
     simple: Simple,
     word: Option<Word>,
     redirect: Option<String>,
-    heredocs: Vec<String>,
+    /// Where the present command begins.
+    begun: Option<usize>,
+    /// Brackets open.
+    depth: usize,
+    /// Words that end here documents, and whether they were quoted.
+    heredocs: Vec<(String, bool)>,
 }
 
 impl Lexer<'_> {
@@ -110,6 +202,9 @@ impl Lexer<'_> {
 
     fn step(&mut self) {
         let byte = self.peek(0);
+        if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'|' | b'&' | b'(' | b')' | b'#') {
+            self.begun.get_or_insert(self.at);
+        }
         match byte {
             b' ' | b'\t' | b'\r' => {
                 self.end_word();
@@ -136,7 +231,11 @@ impl Lexer<'_> {
                 self.at = end + 1;
             }
             b'"' => self.double_quoted(),
-            b'#' if self.word.is_none() => self.at = find(self.text, self.at, b"\n"),
+            b'#' if self.word.is_none() => {
+                let end = find(self.text, self.at, b"\n");
+                self.parsed.comments.push((self.at, end));
+                self.at = end;
+            }
             b'$' => self.dollar(false),
             b'`' => {
                 let end = find(self.text, self.at + 1, b"`");
@@ -174,6 +273,7 @@ impl Lexer<'_> {
                 if !self.simple.is_empty() {
                     self.end_pipeline(";");
                 }
+                self.depth += 1;
             }
             b'(' => {
                 // a function's head, or an array: the brackets belong to the word
@@ -192,6 +292,7 @@ impl Lexer<'_> {
     fn close(&mut self) {
         self.at += 1;
         self.end_pipeline(";");
+        self.depth = self.depth.saturating_sub(1);
         let rest = &self.text[self.at..];
         let piped = rest.iter().find(|b| !matches!(b, b' ' | b'\t')) == Some(&b'|');
         if piped && !rest.trim_ascii_start().starts_with(b"||") {
@@ -276,7 +377,9 @@ impl Lexer<'_> {
                 self.at += length;
                 // at the head of a word an unknown parameter stays; inside one it hides nothing
                 if splits && !quoted {
-                    for (index, part) in value.split([' ', '\t', '\n']).enumerate() {
+                    let field = self.variables.get("IFS").cloned().unwrap_or_else(|| " \t\n".into());
+                    let cuts = |c: char| field.contains(c) || c == ' ';
+                    for (index, part) in value.split(cuts).enumerate() {
                         if index > 0 {
                             self.end_word();
                         }
@@ -292,7 +395,7 @@ impl Lexer<'_> {
     fn substitute(&mut self, inner: String, opening: &str) {
         match super::resolve::evaluate(&inner, self.variables, self.nest) {
             Some((value, decoded)) => {
-                if decoded {
+                if decoded && self.parsed.decoded.len() < super::COMMAND_LIMIT {
                     self.parsed.decoded.push(value.clone());
                 }
                 self.push(value.as_bytes());
@@ -303,9 +406,8 @@ impl Lexer<'_> {
                 self.push(b")");
             }
         }
-        if self.parsed.substitutions.len() < super::COMMAND_LIMIT {
-            self.parsed.substitutions.push(inner);
-        }
+        self.simple.substitutes = true;
+        self.remember_substitution(inner);
     }
 
     fn redirection(&mut self) {
@@ -337,7 +439,8 @@ impl Lexer<'_> {
             self.push(&[first, b'(']);
             self.push(inner.as_bytes());
             self.push(b")");
-            self.parsed.substitutions.push(inner);
+            self.simple.substitutes = true;
+            self.remember_substitution(inner);
             return;
         }
         operator.push(char::from(first));
@@ -356,7 +459,7 @@ impl Lexer<'_> {
             if self.peek(0) == b'-' {
                 self.at += 1;
             }
-            self.redirect = Some("<<".into());
+            self.redirect = Some(HERE_DOCUMENT.into());
         } else {
             self.redirect = Some(operator);
         }
@@ -366,22 +469,22 @@ impl Lexer<'_> {
         let Some(word) = self.word.take() else { return };
         let text = String::from_utf8_lossy(&word.text).into_owned();
         if let Some(operator) = self.redirect.take() {
-            if operator == "<<" {
-                self.heredocs.push(text);
-                self.simple.redirects.push(("<<<".into(), String::new()));
+            if operator == HERE_DOCUMENT {
+                self.heredocs.push((text, word.quoted));
+                self.simple.redirects.push((HERE_DOCUMENT.into(), String::new()));
             } else {
                 let text = if word.quoted { text } else { expand::wildcard(text) };
-                self.simple.redirects.push((operator, text));
+                self.simple.redirects.push((operator, expand::path(text)));
             }
             return;
         }
         if word.quoted {
-            self.simple.words.push(text);
+            self.simple.words.push(expand::path(text));
             return;
         }
         match expand::braces(&text) {
             Some(words) => self.simple.words.extend(words),
-            None => self.simple.words.push(expand::wildcard(text)),
+            None => self.simple.words.push(expand::path(expand::wildcard(text))),
         }
     }
 
@@ -390,27 +493,41 @@ impl Lexer<'_> {
         if let Some(operator) = self.redirect.take() {
             self.simple.redirects.push((operator, String::new()));
         }
-        let simple = std::mem::take(&mut self.simple);
-        if simple.is_empty() || self.pipeline.commands.len() >= super::COMMAND_LIMIT {
+        let mut simple = std::mem::take(&mut self.simple);
+        simple.place = (self.begun.take().unwrap_or(self.at), self.at);
+        if simple.is_empty() {
             return;
         }
-        expand::assign(&simple.words, self.variables);
+        if self.pipeline.commands.len() >= super::COMMAND_LIMIT {
+            self.parsed.cut = true;
+            return;
+        }
+        if self.assigns {
+            expand::assign(&simple.words, self.variables);
+        }
         self.pipeline.commands.push(simple);
     }
 
     fn end_pipeline(&mut self, joint: &'static str) {
         self.end_command();
         let mut pipeline = std::mem::take(&mut self.pipeline);
-        if !pipeline.commands.is_empty() && self.parsed.pipelines.len() < super::COMMAND_LIMIT {
-            pipeline.joint = joint;
-            self.parsed.pipelines.push(pipeline);
+        if pipeline.commands.is_empty() || nothing(&pipeline) {
+            return;
         }
+        if self.parsed.pipelines.len() >= super::COMMAND_LIMIT {
+            self.parsed.cut = true;
+            return;
+        }
+        (pipeline.joint, pipeline.depth) = (joint, self.depth);
+        self.parsed.pipelines.push(pipeline);
     }
 
     /// The bodies of here documents start behind the line that names them.
     fn take_heredocs(&mut self) {
-        for word in std::mem::take(&mut self.heredocs) {
+        for (word, quoted) in std::mem::take(&mut self.heredocs) {
             let mut body = String::new();
+            let start = self.at.min(self.text.len());
+            let mut stop = start;
             while self.at < self.text.len() {
                 let end = find(self.text, self.at, b"\n");
                 let line = String::from_utf8_lossy(&self.text[self.at..end]).into_owned();
@@ -418,22 +535,76 @@ impl Lexer<'_> {
                 if line.trim() == word {
                     break;
                 }
+                stop = end;
                 body.push_str(&line);
                 body.push('\n');
             }
-            let open = self
-                .parsed
-                .pipelines
-                .iter_mut()
-                .flat_map(|p| p.commands.iter_mut())
-                .flat_map(|c| c.redirects.iter_mut())
-                .find(|(operator, target)| operator == "<<<" && target.is_empty());
-            if let Some((_, target)) = open {
-                *target = body;
+            // without quotes around its word a here document runs what is substituted in it
+            let runs = !quoted && self.substitutions_in(start, stop);
+            let recent = self.parsed.pipelines.len().saturating_sub(HEREDOC_REACH);
+            let mut commands =
+                self.parsed.pipelines[recent..].iter_mut().flat_map(|p| &mut p.commands);
+            let waits = |c: &&mut Simple| {
+                c.bodies.len() < c.redirects.iter().filter(|(o, _)| o == HERE_DOCUMENT).count()
+            };
+            if let Some(command) = commands.find(waits) {
+                let mut texts = command.redirects.iter_mut().filter(|(o, _)| o == HERE_DOCUMENT);
+                if let Some((_, target)) = texts.nth(command.bodies.len()) {
+                    *target = body;
+                }
+                command.bodies.push((start, stop));
+                command.substitutes |= runs;
             }
         }
         self.at = self.at.min(self.text.len());
     }
+
+    /// Takes substitutions from the text of a here document; whether there were any.
+    fn substitutions_in(&mut self, start: usize, stop: usize) -> bool {
+        let mut at = start;
+        let before = self.parsed.substitutions.len();
+        while at < stop {
+            match self.text[at] {
+                b'\\' => at += 1,
+                b'`' => {
+                    let end = find(self.text, at + 1, b"`").min(stop);
+                    self.keep_substitution(at + 1, end);
+                    at = end;
+                }
+                b'$' if self.text.get(at + 1) == Some(&b'(') => {
+                    let end = matching(self.text, at + 1).min(stop);
+                    self.keep_substitution(at + 2, end);
+                    at = end;
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        self.parsed.substitutions.len() > before
+    }
+
+    fn keep_substitution(&mut self, start: usize, end: usize) {
+        let inner = String::from_utf8_lossy(&self.text[start..end.max(start)]).into_owned();
+        self.remember_substitution(inner);
+    }
+
+    fn remember_substitution(&mut self, inner: String) {
+        if self.parsed.substitutions.len() < super::COMMAND_LIMIT {
+            self.parsed.substitutions.push(inner);
+        } else {
+            self.parsed.cut = true;
+        }
+    }
+}
+
+/// A here document belongs to a command in one of this many pipelines before it.
+const HEREDOC_REACH: usize = 16;
+
+/// Whether a pipeline does nothing: such as are no reason to leave others out.
+fn nothing(pipeline: &Pipeline) -> bool {
+    let [command] = pipeline.commands.as_slice() else { return false };
+    command.redirects.is_empty()
+        && matches!(command.words.as_slice(), [word] if matches!(word.as_str(), ":" | "true"))
 }
 
 /// Where `needle` is from `from` on; the end of the text when it is not there.
