@@ -5,7 +5,8 @@ use crate::shell::{Variables, resolve};
 
 fn hits(set: &RuleSet, line: &str) -> Vec<String> {
     let resolved = resolve(line, &mut Variables::new());
-    set.run(&resolved, false).iter().map(|h| h.rule.id.clone()).collect()
+    let all = set.run(&resolved, false);
+    all.iter().filter(|h| !h.inert).map(|h| h.rule.id.clone()).collect()
 }
 
 #[test]
@@ -131,5 +132,5 @@ fn all_expressions_together_stay_small_in_memory() {
             bytes += expression::Expression::new(pattern).map_or(0, |e| e.memory());
         }
     }
-    assert!(bytes < 5 << 20, "{bytes} bytes");
+    assert!(bytes < 6 << 20, "{bytes} bytes");
 }

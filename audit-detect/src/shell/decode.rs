@@ -241,7 +241,15 @@ pub fn hidden_texts(text: &str) -> Vec<String> {
     for run in escaped_runs(text.as_bytes()) {
         keep(Some(escapes(run)));
     }
-    if says(&["rev", "[::-1]"]) {
+    let word = |word: &str| {
+        lower.match_indices(word).any(|(at, _)| {
+            let letter = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+            let bytes = lower.as_bytes();
+            !letter(at.checked_sub(1).and_then(|b| bytes.get(b)))
+                && !letter(bytes.get(at + word.len()))
+        })
+    };
+    if word("rev") || says(&["[::-1]", "reverse(", "reversed("]) {
         for quoted in quoted_strings(text) {
             keep(Some(quoted.bytes().rev().collect()));
         }

@@ -44,7 +44,8 @@ pub(super) fn parameter(text: &[u8], variables: &Variables) -> (String, usize, b
             match braced(&inner, variables) {
                 Some(value) => {
                     let splits = inner.starts_with("IFS") || value.contains(' ');
-                    (value, length, splits)
+                    let plain = !value.contains("$(");
+                    (value, length, splits && plain)
                 }
                 None => (String::from_utf8_lossy(&text[..length]).into_owned(), length, false),
             }
@@ -54,7 +55,11 @@ pub(super) fn parameter(text: &[u8], variables: &Variables) -> (String, usize, b
                 rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
             let name = String::from_utf8_lossy(&rest[..length]).into_owned();
             match lookup(&name, variables) {
-                Some(value) => (value, length + 1, true),
+                Some(value) => {
+                    // what a substitution will print is not known: it stays in one piece
+                    let plain = !value.contains("$(");
+                    (value, length + 1, plain)
+                }
                 None => (format!("${name}"), length + 1, false),
             }
         }
@@ -181,6 +186,30 @@ pub(super) fn wildcard(word: String) -> String {
     }
     let found = PATHS.iter().find(|p| glob(word.as_bytes(), p.as_bytes(), 64));
     found.map_or(word, |p| (*p).to_owned())
+}
+
+/// Programs that are worth hiding.
+pub(super) fn known_tool(name: &str) -> bool {
+    const TOOLS: [&str; 34] = [
+        "sh", "bash", "dash", "zsh", "ksh", "ash", "cat", "nc", "ncat", "netcat", "socat", "curl",
+        "wget", "python", "python3", "perl", "ruby", "php", "base64", "chmod", "chown", "rm", "dd",
+        "id", "whoami", "uname", "echo", "eval", "ssh", "scp", "telnet", "openssl", "useradd",
+        "crontab",
+    ];
+    TOOLS.contains(&super::wrap::base(name))
+}
+
+/// Whether an expansion cuts one character out of a variable every shell has: `${HOME:0:1}`.
+pub(super) fn slices(spelling: &[u8]) -> bool {
+    let Some(inner) = spelling.strip_prefix(b"${").and_then(|s| s.strip_suffix(b"}")) else {
+        return false;
+    };
+    let mut parts = inner.split(|b| *b == b':');
+    let everywhere: [&[u8]; 8] =
+        [b"PATH", b"HOME", b"PWD", b"SHELL", b"OLDPWD", b"TERM", b"LANG", b"HOSTNAME"];
+    let known = parts.next().is_some_and(|name| everywhere.contains(&name));
+    let number = |p: Option<&[u8]>| p.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit));
+    known && number(parts.next()) && number(parts.next())
 }
 
 /// A path in its shortest spelling: without `//`, `/./` and `/x/..`. Anything else stays as it is.

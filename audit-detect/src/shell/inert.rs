@@ -35,6 +35,19 @@ pub(super) fn parts(pipelines: &[Pipeline], comments: &[Stretch]) -> Vec<RawPart
     parts
 }
 
+/// A text without those of its parts that are only data.
+pub(super) fn live<'t>(text: &'t str, parts: &[RawPart]) -> std::borrow::Cow<'t, str> {
+    if parts.iter().all(|p| !p.inert) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    for part in parts.iter().filter(|p| !p.inert) {
+        out.push_str(text.get(part.start..part.end).unwrap_or_default());
+        out.push('\n');
+    }
+    out.into()
+}
+
 /// Whether a command only prints text, looks for it or passes it on, to a terminal or a file.
 fn talks(command: &Simple) -> bool {
     let bare = wrap::bare(command);
@@ -43,8 +56,8 @@ fn talks(command: &Simple) -> bool {
     let second = words.find(|w| !w.starts_with('-')).unwrap_or("");
     let known = match wrap::base(name) {
         "echo" | "printf" | "grep" | "egrep" | "fgrep" | "rg" | "ag" | "ack" | "ugrep" | "zgrep"
-        | "cat" | "tee" | "head" | "tail" | "wc" | "sort" | "uniq" | "cut" | "tr" | "less" | "more"
-        | "fold" | "nl" | "column" | "jq" | "yq" | "logger" | "figlet" | "cowsay" | "man"
+        | "cat" | "tee" | "head" | "tail" | "wc" | "sort" | "uniq" | "cut" | "tr"
+        | "fold" | "nl" | "column" | "jq" | "yq" | "logger" | "figlet" | "cowsay"
         | "apropos" | "whatis" | "tldr" | "banner" | "wall" | "notify-send" | "say" | "pbcopy"
         | "sha256sum" | "md5sum" | "base64" | "rev" | "xxd" | "diff" | "cmp" => true,
         "git" => matches!(

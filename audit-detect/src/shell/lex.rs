@@ -27,6 +27,8 @@ pub(super) struct Simple {
     pub(super) bodies: Vec<Stretch>,
     /// Whether other commands run to make its words.
     pub(super) substitutes: bool,
+    /// Whether the name of a program in it is spelt so that it is not recognised.
+    pub(super) disguised: bool,
 }
 
 impl Simple {
@@ -153,6 +155,7 @@ fn read(text: &str, variables: &mut Variables, nest: usize, assigns: bool) -> Pa
         word: None,
         redirect: None,
         begun: None,
+        ended: 0,
         depth: 0,
         heredocs: Vec::new(),
     };
@@ -166,6 +169,12 @@ struct Word {
     text: Vec<u8>,
     /// Whether any of it was quoted.
     quoted: bool,
+    /// How often quotes or empty expansions interrupt letters.
+    turns: usize,
+    /// How often a backslash does.
+    escapes: usize,
+    /// Expansions whose values are known.
+    expansions: usize,
 }
 
 struct Lexer<'a> {
@@ -182,6 +191,8 @@ struct Lexer<'a> {
     redirect: Option<String>,
     /// Where the present command begins.
     begun: Option<usize>,
+    /// Where its last word ended.
+    ended: usize,
     /// Brackets open.
     depth: usize,
     /// Words that end here documents, and whether they were quoted.
@@ -220,14 +231,20 @@ impl Lexer<'_> {
                     b'\n' => {}
                     b'\r' if self.peek(2) == b'\n' => self.at += 1,
                     0 => self.push(b"\\"),
-                    other => self.push(&[other]),
+                    other => {
+                        let escapes = other.is_ascii_alphanumeric() && self.in_letters();
+                        self.push(&[other]);
+                        self.word.get_or_insert_default().escapes += usize::from(escapes);
+                    }
                 }
                 self.at += 2;
             }
             b'\'' => {
                 let end = find(self.text, self.at + 1, b"'");
                 let part = &self.text[self.at + 1..end];
+                let turns = self.turns_around(part, end + 1);
                 self.push_quoted(part);
+                self.turn(turns);
                 self.at = end + 1;
             }
             b'"' => self.double_quoted(),
@@ -310,9 +327,31 @@ impl Lexer<'_> {
         word.text.extend_from_slice(bytes);
     }
 
+    /// Whether a letter or digit of the present word was read last.
+    fn in_letters(&self) -> bool {
+        self.word.as_ref().and_then(|w| w.text.last()).is_some_and(u8::is_ascii_alphanumeric)
+    }
+
+    fn turn(&mut self, count: usize) {
+        self.word.get_or_insert_default().turns += count;
+    }
+
+    /// How often a quoted part that ends before `after` interrupts letters.
+    fn turns_around(&self, part: &[u8], after: usize) -> usize {
+        let letter = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+        let (before, behind) = (self.in_letters(), letter(self.text.get(after)));
+        if part.is_empty() {
+            return usize::from(before || behind);
+        }
+        usize::from(before && letter(part.first())) + usize::from(behind && letter(part.last()))
+    }
+
     fn double_quoted(&mut self) {
+        let end = find(self.text, self.at + 1, b"\"");
+        let turns = self.turns_around(&self.text[(self.at + 1).min(end)..end], end + 1);
         self.at += 1;
         self.push_quoted(b"");
+        self.turn(turns);
         while self.at < self.text.len() {
             match self.peek(0) {
                 b'"' => {
@@ -367,13 +406,28 @@ impl Lexer<'_> {
                 }
                 let end = end.min(self.text.len());
                 let part = super::decode::escapes(&self.text[start..end]);
+                let letters = part.iter().filter(|b| b.is_ascii_alphanumeric()).count();
                 self.push_quoted(&part);
+                // letters that are spelt as numbers
+                if letters >= 2 && (end - start) >= part.len() * 3 {
+                    self.turn(2);
+                }
                 self.at = end + 1;
             }
             b'"' if !quoted => self.at += 1,
             _ => {
-                let (value, length, splits) =
-                    expand::parameter(&self.text[self.at..], self.variables);
+                let rest = &self.text[self.at..];
+                let (value, length, splits) = expand::parameter(rest, self.variables);
+                let spelling = &rest[..length.min(rest.len())];
+                if !quoted {
+                    let separates = spelling.starts_with(b"$IFS") || spelling.starts_with(b"${IFS");
+                    self.simple.disguised |=
+                        (separates && self.in_letters()) || expand::slices(spelling);
+                    let interrupts = value.is_empty() && length <= 4 && self.in_letters();
+                    self.turn(usize::from(interrupts));
+                    let known = splits && !separates;
+                    self.word.get_or_insert_default().expansions += usize::from(known);
+                }
                 self.at += length;
                 // at the head of a word an unknown parameter stays; inside one it hides nothing
                 if splits && !quoted {
@@ -395,6 +449,9 @@ impl Lexer<'_> {
     fn substitute(&mut self, inner: String, opening: &str) {
         match super::resolve::evaluate(&inner, self.variables, self.nest) {
             Some((value, decoded)) => {
+                let named = value.len() >= 2
+                    && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+                self.turn(if named { 2 } else { 0 });
                 if decoded && self.parsed.decoded.len() < super::COMMAND_LIMIT {
                     self.parsed.decoded.push(value.clone());
                 }
@@ -467,7 +524,16 @@ impl Lexer<'_> {
 
     fn end_word(&mut self) {
         let Some(word) = self.word.take() else { return };
+        self.ended = self.at.min(self.text.len());
+        if word.text.is_empty() && !word.quoted {
+            // an expansion of which nothing is left
+            if let Some(operator) = self.redirect.take().filter(|o| o != HERE_DOCUMENT) {
+                self.simple.redirects.push((operator, String::new()));
+            }
+            return;
+        }
         let text = String::from_utf8_lossy(&word.text).into_owned();
+        self.simple.disguised |= self.disguises(&word, &text);
         if let Some(operator) = self.redirect.take() {
             if operator == HERE_DOCUMENT {
                 self.heredocs.push((text, word.quoted));
@@ -483,8 +549,35 @@ impl Lexer<'_> {
             return;
         }
         match expand::braces(&text) {
-            Some(words) => self.simple.words.extend(words),
+            Some(words) => {
+                self.simple.disguised |= self.simple.words.is_empty();
+                self.simple.words.extend(words);
+            }
             None => self.simple.words.push(expand::path(expand::wildcard(text))),
+        }
+    }
+
+    /// Whether a word names a program or a file so that it is not recognised.
+    fn disguises(&self, word: &Word, text: &str) -> bool {
+        let wrapped = |w: &String| matches!(w.as_str(), "sudo" | "env" | "nohup" | "exec" | "eval" | "command" | "then" | "do" | "if" | "while");
+        let program = self.redirect.is_none() && self.simple.words.iter().all(wrapped);
+        if text.len() > 64 || text.contains(['=', ' ', '\n']) {
+            return false;
+        }
+        let spelt = word.turns + word.escapes + word.expansions >= 1 && expand::known_tool(text);
+        let hides = word.turns >= 2 || spelt;
+        let masked = !word.quoted && text.contains(['?', '[']);
+        match program {
+            true => {
+                hides
+                    && (word.turns + word.escapes > 0 || word.expansions >= 2)
+                    && text.len() >= 2
+                    || masked && expand::wildcard(text.to_owned()) != text
+            }
+            false => {
+                text.starts_with('/')
+                    && (word.turns >= 2 || masked && expand::wildcard(text.to_owned()) != text)
+            }
         }
     }
 
@@ -494,7 +587,8 @@ impl Lexer<'_> {
             self.simple.redirects.push((operator, String::new()));
         }
         let mut simple = std::mem::take(&mut self.simple);
-        simple.place = (self.begun.take().unwrap_or(self.at), self.at);
+        let begun = self.begun.take().unwrap_or(self.ended);
+        simple.place = (begun, self.ended.max(begun));
         if simple.is_empty() {
             return;
         }

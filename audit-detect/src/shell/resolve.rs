@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::flow::Flow;
 use super::inert::{self, RawPart};
 pub use super::lex::Variables;
 use super::lex::{self, Parsed, Pipeline, Simple, Stretch};
@@ -23,12 +24,17 @@ pub struct Resolved {
     /// All pipelines, joined by what stood between them.
     pub line: String,
     /// What was noticed while resolving: `@decoded` (something was decoded), `@decoded-exec` (and
-    /// handed to an interpreter), `@sudo`, `@truncated` (there was more than is looked at).
+    /// handed to an interpreter), `@disguised` (a program's name is spelt so that it is not
+    /// recognised), `@fetched-run-…` (a file that the line fetches is run: from a bare `address`,
+    /// over a `plain` connection, from a `site`, or `hidden`), `@sudo`, `@truncated` (there was more
+    /// than is looked at).
     pub facts: Vec<&'static str>,
     /// Texts that were decoded, outermost first.
     pub decoded: Vec<String>,
     /// Text known to go into files.
     pub written: Vec<Written>,
+    /// Simple commands in the order in which they are run, with `./` before programs named so.
+    pub(crate) steps: Vec<String>,
     /// Where each simple command stands in `line`.
     pub(crate) line_parts: Vec<Stretch>,
     /// Where each simple command stands, for every pipeline.
@@ -41,16 +47,17 @@ pub struct Resolved {
 /// those after it.
 pub fn resolve(text: &str, variables: &mut Variables) -> Resolved {
     let (raw, whole) = bounded(text);
-    let out = Resolved { raw: raw.clone(), ..Resolved::default() };
+    let out =
+        Resolved { raw: raw.clone(), raw_parts: vec![Vec::new()], ..Resolved::default() };
     let mut work = Work { out, variables, bytes: 0, known: HashSet::new() };
     if !whole {
         work.fact(TRUNCATED);
     }
-    let parts = work.script(&raw, 0, 0);
-    work.out.raw_parts.insert(0, parts);
-    for hidden in decode::hidden_texts(&raw) {
+    work.out.raw_parts[0] = work.script(&raw, 0, 0);
+    for hidden in decode::hidden_texts(&inert::live(&raw, &work.out.raw_parts[0])) {
         work.decoded(hidden, 1, 1, false);
     }
+    work.follow();
     work.out
 }
 
@@ -166,10 +173,16 @@ impl Work<'_> {
             if peeled.elevated {
                 self.fact("@sudo");
             }
+            if command.disguised && layer == 0 {
+                self.fact("@disguised");
+            }
             if peeled.deep {
                 self.fact(TRUNCATED);
             }
             for outer in peeled.outer {
+                if outer.starts_with("LD_") && self.out.steps.len() < COMMAND_LIMIT {
+                    self.out.steps.push(outer.clone());
+                }
                 self.command(outer);
             }
             for head in peeled.heads {
@@ -190,7 +203,11 @@ impl Work<'_> {
                 }
                 line.push_str(&part);
                 line_parts.push((start, line.len()));
-                self.command(peeled.simple.text());
+                let whole = peeled.simple.text();
+                if self.out.steps.len() < COMMAND_LIMIT {
+                    self.out.steps.push(if peeled.local { format!("./{whole}") } else { whole.clone() });
+                }
+                self.command(whole);
                 if let Some(there) = directory.applied(&peeled.simple) {
                     self.command(there);
                 }
@@ -291,13 +308,27 @@ impl Work<'_> {
             self.fact("@decoded");
         }
         self.bytes += text.len();
-        let at = self.out.decoded.len();
         self.out.decoded.push(text.clone());
+        let at = self.out.decoded.len();
         self.out.raw_parts.push(Vec::new());
         let parts = self.script(&text, nest, layer);
         self.out.raw_parts[at] = parts;
         for hidden in decode::hidden_texts(&text) {
-            self.decoded(hidden, nest + 1, layer + 1, false);
+            // what was reversed twice is what it was
+            if !self.out.raw.contains(&hidden) {
+                self.decoded(hidden, nest + 1, layer + 1, false);
+            }
+        }
+    }
+
+    /// Notices files that the line fetches and runs.
+    fn follow(&mut self) {
+        let mut flow = Flow::default();
+        for command in &self.out.steps {
+            let fact = flow.step(command).and_then(|(origin, hidden)| origin.fact(hidden));
+            if let Some(fact) = fact.filter(|f| !self.out.facts.contains(f)) {
+                self.out.facts.push(fact);
+            }
         }
     }
 

@@ -187,7 +187,9 @@ fn translate(arguments: &[String], input: &[u8]) -> Option<Vec<u8>> {
             Some(text.chars().filter(|c| !set.contains(c)).collect::<String>().into_bytes())
         }
         [from, to] if !from.starts_with('-') || from.len() == 1 => {
-            let (from, to) = (decode::tr_set(from), decode::tr_set(to));
+            let set =
+                |s: &str| decode::tr_set(&String::from_utf8_lossy(&decode::escapes(s.as_bytes())));
+            let (from, to) = (set(from), set(to));
             let last = *to.last()?;
             let turn = |c: char| match from.iter().position(|f| *f == c) {
                 Some(at) => to.get(at).copied().unwrap_or(last),

@@ -350,7 +350,7 @@ fn contained(words: &[String]) -> Option<usize> {
 /// The command in an option that names one, such as `--checkpoint-action=exec=CMD`,
 /// `ProxyCommand=CMD` or `:!CMD`.
 fn optional(word: &str) -> Option<&str> {
-    const HEADS: [&str; 21] = [
+    const HEADS: [&str; 24] = [
         "--checkpoint-action=exec=",
         "--to-command=",
         "--use-compress-program=",
@@ -372,6 +372,9 @@ fn optional(word: &str) -> Option<&str> {
         ":!",
         ":silent !",
         ":r !",
+        ".shell ",
+        ".system ",
+        "\\! ",
     ];
     if let Some(found) = HEADS.iter().find_map(|h| word.strip_prefix(h)) {
         return Some(found.trim_start_matches(';'));

@@ -1,7 +1,7 @@
 //! Which text goes into which file.
 
 use super::lex::{HERE_DOCUMENT, HERE_STRING, Pipeline, Simple};
-use super::{expand, resolve, scripts, wrap};
+use super::{expand, resolve, wrap};
 
 /// Text that a command line puts into a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,20 +33,37 @@ pub(super) fn by(pipeline: &Pipeline, directory: Option<&str>) -> Vec<Written> {
         .collect()
 }
 
+/// Whether a command only looks at files, moves them or hands them to a program that runs none.
+fn handles(words: &[String]) -> bool {
+    const PROGRAMS: [&str; 62] = [
+        "cat", "less", "more", "head", "tail", "ls", "stat", "file", "grep", "rg", "wc", "diff",
+        "git", "vim", "vi", "nano", "code", "sed", "jq", "yq", "chown", "rm", "mv", "cp", "scp",
+        "rsync", "tar", "zip", "touch", "mkdir", "test", "[", "echo", "tee", "kubectl", "docker",
+        "docker-compose", "podman", "helm", "terraform", "psql", "mysql", "curl", "wget", "sort",
+        "uniq", "cut", "nginx", "pandoc", "markdown", "sha256sum", "md5sum", "gpg", "base64",
+        "xxd", "shellcheck", "gh", "ansible-playbook", "visudo", "systemd-analyze", "install",
+        "ln",
+    ];
+    let Some(name) = words.first().map(|w| wrap::base(w)) else { return true };
+    let opens = || {
+        let mode = words.get(1).map_or("", String::as_str);
+        mode.contains('x') || mode.bytes().any(|b| matches!(b, b'1' | b'3' | b'5' | b'7'))
+    };
+    PROGRAMS.contains(&name) || (name == "chmod" && !opens())
+}
+
 /// Marks the files a pipeline runs or hands to an interpreter.
 pub(super) fn mark_run(written: &mut [Written], pipeline: &Pipeline) {
     for command in &pipeline.commands {
         let bare = wrap::bare(command);
         let Some(name) = bare.words.first() else { continue };
-        let interprets = wrap::SHELLS.contains(&wrap::base(name))
-            || matches!(name.as_str(), "source" | "." | "crontab" | "at" | "batch" | "sqlite3")
-            || scripts::is_language(wrap::base(name));
-        let script = bare.words.iter().skip(1).find(|w| !w.starts_with('-'));
+        if handles(&bare.words) {
+            continue;
+        }
         let fed = bare.redirects.iter().filter(|(o, _)| o == "<").map(|(_, t)| t);
-        let run: Vec<&String> =
-            if interprets { script.into_iter().chain(fed).collect() } else { vec![name] };
+        let named: Vec<&String> = bare.words.iter().chain(fed).collect();
         for one in written.iter_mut() {
-            one.run |= run.iter().any(|r| same(r, &one.path));
+            one.run |= same(name, &one.path) || named.iter().any(|n| same(n, &one.path));
         }
     }
 }
