@@ -18,7 +18,7 @@ mod wrap;
 mod written;
 
 pub use decode::{base64, hex, hidden_texts};
-pub(crate) use flow::Flow;
+pub(crate) use flow::{Flow, Origin};
 pub(crate) use inert::RawPart;
 pub(crate) use scripts::jobs;
 pub use resolve::{Resolved, Variables, resolve};
