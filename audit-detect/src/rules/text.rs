@@ -46,7 +46,10 @@ impl<'t> Text<'t> {
     /// The line as typed and the texts decoded from it.
     pub(super) fn raws(resolved: &'t Resolved) -> Vec<Self> {
         let texts = std::iter::once(&resolved.raw).chain(&resolved.decoded);
-        texts.zip(&resolved.raw_parts).flat_map(|(t, parts)| windows(t, Parts::Raw(parts))).collect()
+        texts
+            .zip(&resolved.raw_parts)
+            .flat_map(|(t, parts)| windows(t, Parts::Raw(parts)))
+            .collect()
     }
 
     /// A text without commands.
@@ -66,7 +69,8 @@ impl<'t> Text<'t> {
     /// The stretch from the first to the last command that `span` touches.
     pub(super) fn around(&self, span: (usize, usize)) -> (usize, usize) {
         let bounds = |each: &mut dyn Iterator<Item = (usize, usize)>| {
-            let touched = each.filter(|(start, end)| *start < span.1.max(span.0 + 1) && span.0 < *end);
+            let touched =
+                each.filter(|(start, end)| *start < span.1.max(span.0 + 1) && span.0 < *end);
             touched.fold(None, |all: Option<(usize, usize)>, (start, end)| {
                 Some(all.map_or((start, end), |(a, b)| (a.min(start), b.max(end))))
             })
@@ -79,7 +83,8 @@ impl<'t> Text<'t> {
         let (start, end) = found.unwrap_or(span);
         // the parts were measured in bytes of text that may have been changed since
         let length = self.whole.len();
-        let fits = |at: usize| self.whole.is_char_boundary(at.min(length)).then_some(at.min(length));
+        let fits =
+            |at: usize| self.whole.is_char_boundary(at.min(length)).then_some(at.min(length));
         match (fits(start), fits(end)) {
             (Some(start), Some(end)) if start <= end => (start, end),
             _ => span,

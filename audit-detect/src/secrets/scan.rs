@@ -12,7 +12,7 @@ use crate::rules::{compile, compile_scan};
 use crate::sieve::Sieve;
 
 /// What the first row of a private key holds, folded.
-const KEY_ANCHOR: &str = "-----begin";
+const KEY_ANCHORS: [&str; 2] = ["-----begin", "private-lines:"];
 /// A key of more rows than this is none.
 const KEY_ROWS: u32 = 400;
 
@@ -31,7 +31,7 @@ pub struct Found {
 /// by their index.
 fn anchors() -> BTreeMap<&'static str, u64> {
     const { assert!(FAMILIES.len() <= 64) };
-    let mut table: BTreeMap<&'static str, u64> = BTreeMap::from([(KEY_ANCHOR, 0)]);
+    let mut table: BTreeMap<&'static str, u64> = KEY_ANCHORS.into_iter().map(|a| (a, 0)).collect();
     for (index, family) in FAMILIES.iter().enumerate() {
         for anchor in family.anchors {
             *table.entry(anchor).or_default() |= 1 << index;
@@ -96,6 +96,7 @@ fn family_in(
             group => captures.get_group(group),
         };
         let Some(mut span) = group else { break };
+        span.end = span.start + value_ends(&text[span.start..span.end], family.name);
         while span.end > span.start
             && matches!(text[span.end - 1], b'.' | b',' | b')' | b'\\')
             && family.group != 1
@@ -105,7 +106,8 @@ fn family_in(
         at = whole.end().max(at + 1);
         let value = String::from_utf8_lossy(&text[span.start..span.end]);
         let overlaps = taken[span.start..span.end].contains(&true);
-        if !value.is_empty() && !overlaps && (family.check)(&value) {
+        let before = String::from_utf8_lossy(&text[whole.start()..span.start]);
+        if !value.is_empty() && !overlaps && (family.check)(&value, &before) {
             taken[span.start..span.end].fill(true);
             found.push(Found { family: family.name, start: span.start, end: span.end });
         } else {
@@ -113,6 +115,19 @@ fn family_in(
             at = at.min(span.end.max(whole.start() + 1));
         }
     }
+}
+
+/// Where the value of a password ends that stands among others, as in `password=a&user=b`.
+fn value_ends(value: &[u8], family: &str) -> usize {
+    let next = |at: usize| {
+        let name = value[at + 1..].iter().take_while(|b| b.is_ascii_alphabetic() || **b == b'_');
+        let length = name.count();
+        length > 0 && value.get(at + 1 + length) == Some(&b'=')
+    };
+    let cut = (family == "password_value")
+        .then(|| (0..value.len()).find(|at| value[*at] == b'&' && next(*at)))
+        .flatten();
+    cut.unwrap_or(value.len())
 }
 
 fn regex(index: usize) -> Option<&'static Regex> {
@@ -193,6 +208,11 @@ impl RowScanner {
             } else {
                 self.key = None;
             }
+        }
+        if at == 0 && text.starts_with(b"Private-Lines:") {
+            // the key that PuTTY writes has no end of its own; what is no Base64 ends it
+            self.key = Some((0, 0));
+            return keys;
         }
         while let Some(start) = key_begins(text, at) {
             let end = key_end()

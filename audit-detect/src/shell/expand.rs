@@ -208,7 +208,8 @@ pub(super) fn slices(spelling: &[u8]) -> bool {
     let everywhere: [&[u8]; 8] =
         [b"PATH", b"HOME", b"PWD", b"SHELL", b"OLDPWD", b"TERM", b"LANG", b"HOSTNAME"];
     let known = parts.next().is_some_and(|name| everywhere.contains(&name));
-    let number = |p: Option<&[u8]>| p.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit));
+    let number =
+        |p: Option<&[u8]>| p.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit));
     known && number(parts.next()) && number(parts.next())
 }
 

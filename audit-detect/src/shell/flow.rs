@@ -70,7 +70,8 @@ impl Flow {
         let name = wrap::base(words[0]);
         if name == "cd" {
             let to = words.get(1).copied().unwrap_or("~");
-            let scratch = ["/tmp", "/var/tmp", "/dev/shm", "/run"].iter().any(|p| to.starts_with(p));
+            let scratch =
+                ["/tmp", "/var/tmp", "/dev/shm", "/run"].iter().any(|p| to.starts_with(p));
             self.scratch = scratch || (self.scratch && !to.starts_with(['/', '~', '$']));
             return None;
         }
@@ -108,21 +109,30 @@ fn runs(words: &[&str], file: &Fetched) -> bool {
         return true;
     }
     // programs of the system have no directory before their names here
-    let builds = || matches!(last(words[0]), "configure" | "bootstrap" | "autogen.sh" | "gradlew" | "mvnw");
+    let builds =
+        || matches!(last(words[0]), "configure" | "bootstrap" | "autogen.sh" | "gradlew" | "mvnw");
     if file.origin == Origin::Plain && (builds() || !words[0].contains('/')) {
         return false;
     }
-    file.many && (words[0].contains('/') || (interprets && !code && argument().is_some()) || name == "make")
+    file.many
+        && (words[0].contains('/')
+            || (interprets && !code && argument().is_some())
+            || name == "make")
 }
 
 /// The file a command fetches.
 fn fetched(words: &[&str]) -> Option<Fetched> {
     let one = |path: &str, origin| {
         let path = path.trim_end_matches('/');
-        (path.len() > 1 && path != "-").then(|| Fetched { path: path.to_owned(), origin, many: false })
+        (path.len() > 1 && path != "-").then(|| Fetched {
+            path: path.to_owned(),
+            origin,
+            many: false,
+        })
     };
     match wrap::base(words[0]) {
-        "curl" | "wget" | "wget2" | "fetch" | "aria2c" | "lwp-download" | "axel" | "http" | "xh" => {
+        "curl" | "wget" | "wget2" | "fetch" | "aria2c" | "lwp-download" | "axel" | "http"
+        | "xh" => {
             let url = words.iter().skip(1).find(|w| url_like(w))?;
             one(target(words).unwrap_or_else(|| last(url)), origin(url))
         }
@@ -137,7 +147,8 @@ fn fetched(words: &[&str]) -> Option<Fetched> {
             one(words.get(at + 1)?, Origin::Address)
         }
         "scp" | "sftp" | "rsync" => {
-            let from = words.iter().skip(1).position(|w| w.contains(':') && !w.starts_with('-'))? + 1;
+            let from =
+                words.iter().skip(1).position(|w| w.contains(':') && !w.starts_with('-'))? + 1;
             let to = words.get(from + 1)?;
             let name = if to.ends_with(['/', '.']) { last(words[from]) } else { *to };
             // whoever can log in there is no stranger
@@ -148,7 +159,8 @@ fn fetched(words: &[&str]) -> Option<Fetched> {
             let at = words.iter().position(|w| w == url)?;
             let directory = words.get(at + 1).filter(|w| !w.starts_with('-'));
             let name = directory.map_or_else(|| last(url).trim_end_matches(".git"), |d| d);
-            let origin = if origin(url) == Origin::Address { Origin::Address } else { Origin::Known };
+            let origin =
+                if origin(url) == Origin::Address { Origin::Address } else { Origin::Known };
             one(name, origin).map(|f| Fetched { many: origin == Origin::Address, ..f })
         }
         _ => None,
@@ -173,13 +185,19 @@ fn target<'w>(words: &[&'w str]) -> Option<&'w str> {
         let takes = match *word {
             "-o" | "--output" | "--output-document" | ">" | ">>" => true,
             "-O" => program != "curl",
-            _ => word.starts_with('-') && !word.starts_with("--") && word.len() > 2
-                && (word.ends_with('o') || (word.ends_with('O') && program != "curl")),
+            _ => {
+                word.starts_with('-')
+                    && !word.starts_with("--")
+                    && word.len() > 2
+                    && (word.ends_with('o') || (word.ends_with('O') && program != "curl"))
+            }
         };
         if takes {
             return words.get(index + 1).copied();
         }
-        if let Some(value) = word.strip_prefix("--output=").or(word.strip_prefix("--output-document=")) {
+        if let Some(value) =
+            word.strip_prefix("--output=").or(word.strip_prefix("--output-document="))
+        {
             return Some(value);
         }
     }
@@ -193,7 +211,10 @@ fn last(path: &str) -> &str {
 
 fn hidden(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    name.starts_with('.') || path.contains("/.") || path.starts_with("/dev/shm") || path.starts_with("/var/tmp")
+    name.starts_with('.')
+        || path.contains("/.")
+        || path.starts_with("/dev/shm")
+        || path.starts_with("/var/tmp")
 }
 
 /// Where a URL leads.
@@ -232,7 +253,10 @@ fn origin(url: &str) -> Origin {
     let encrypted = matches!(scheme, "https" | "ssh" | "git+ssh");
     // whatever anybody put there has the same address
     let anybody = name.starts_with("raw.") || name.starts_with("gist.");
-    let known = !anybody && KNOWN.iter().any(|k| name.strip_suffix(k).is_some_and(|h| h.is_empty() || h.ends_with('.')));
+    let known = !anybody
+        && KNOWN
+            .iter()
+            .any(|k| name.strip_suffix(k).is_some_and(|h| h.is_empty() || h.ends_with('.')));
     match (encrypted, known) {
         (true, true) => Origin::Known,
         (true, false) => Origin::Site,

@@ -17,14 +17,17 @@ pub(crate) struct RawPart {
 
 /// What stands where in a text, in order.
 pub(super) fn parts(pipelines: &[Pipeline], comments: &[Stretch]) -> Vec<RawPart> {
-    let mut parts: Vec<RawPart> =
-        comments.iter().map(|(start, end)| RawPart { start: *start, end: *end, inert: true }).collect();
+    let mut parts: Vec<RawPart> = comments
+        .iter()
+        .map(|(start, end)| RawPart { start: *start, end: *end, inert: true })
+        .collect();
     for pipeline in pipelines {
         let quiet = pipeline.commands.iter().all(talks);
         for command in &pipeline.commands {
             let (start, end) = command.place;
             parts.push(RawPart { start, end, inert: quiet });
-            let read = pipeline.commands.iter().any(|c| scripts::reads_script(&wrap::bare(c)).is_some());
+            let read =
+                pipeline.commands.iter().any(|c| scripts::reads_script(&wrap::bare(c)).is_some());
             for (start, end) in &command.bodies {
                 let inert = !read && !command.substitutes;
                 parts.push(RawPart { start: *start, end: *end, inert });
@@ -55,10 +58,10 @@ fn talks(command: &Simple) -> bool {
     let Some(name) = words.next() else { return false };
     let second = words.find(|w| !w.starts_with('-')).unwrap_or("");
     let known = match wrap::base(name) {
-        "echo" | "printf" | "grep" | "egrep" | "fgrep" | "rg" | "ag" | "ack" | "ugrep" | "zgrep"
-        | "cat" | "tee" | "head" | "tail" | "wc" | "sort" | "uniq" | "cut" | "tr"
-        | "fold" | "nl" | "column" | "jq" | "yq" | "logger" | "figlet" | "cowsay"
-        | "apropos" | "whatis" | "tldr" | "banner" | "wall" | "notify-send" | "say" | "pbcopy"
+        "echo" | "printf" | "grep" | "egrep" | "fgrep" | "rg" | "ag" | "ack" | "ugrep"
+        | "zgrep" | "cat" | "tee" | "head" | "tail" | "wc" | "sort" | "uniq" | "cut" | "tr"
+        | "fold" | "nl" | "column" | "jq" | "yq" | "logger" | "figlet" | "cowsay" | "apropos"
+        | "whatis" | "tldr" | "banner" | "wall" | "notify-send" | "say" | "pbcopy"
         | "sha256sum" | "md5sum" | "base64" | "rev" | "xxd" | "diff" | "cmp" => true,
         "git" => matches!(
             second,

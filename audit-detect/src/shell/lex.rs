@@ -431,7 +431,8 @@ impl Lexer<'_> {
                 self.at += length;
                 // at the head of a word an unknown parameter stays; inside one it hides nothing
                 if splits && !quoted {
-                    let field = self.variables.get("IFS").cloned().unwrap_or_else(|| " \t\n".into());
+                    let field =
+                        self.variables.get("IFS").cloned().unwrap_or_else(|| " \t\n".into());
                     let cuts = |c: char| field.contains(c) || c == ' ';
                     for (index, part) in value.split(cuts).enumerate() {
                         if index > 0 {
@@ -559,7 +560,21 @@ impl Lexer<'_> {
 
     /// Whether a word names a program or a file so that it is not recognised.
     fn disguises(&self, word: &Word, text: &str) -> bool {
-        let wrapped = |w: &String| matches!(w.as_str(), "sudo" | "env" | "nohup" | "exec" | "eval" | "command" | "then" | "do" | "if" | "while");
+        let wrapped = |w: &String| {
+            matches!(
+                w.as_str(),
+                "sudo"
+                    | "env"
+                    | "nohup"
+                    | "exec"
+                    | "eval"
+                    | "command"
+                    | "then"
+                    | "do"
+                    | "if"
+                    | "while"
+            )
+        };
         let program = self.redirect.is_none() && self.simple.words.iter().all(wrapped);
         if text.len() > 64 || text.contains(['=', ' ', '\n']) {
             return false;
@@ -569,9 +584,7 @@ impl Lexer<'_> {
         let masked = !word.quoted && text.contains(['?', '[']);
         match program {
             true => {
-                hides
-                    && (word.turns + word.escapes > 0 || word.expansions >= 2)
-                    && text.len() >= 2
+                hides && (word.turns + word.escapes > 0 || word.expansions >= 2) && text.len() >= 2
                     || masked && expand::wildcard(text.to_owned()) != text
             }
             false => {

@@ -20,8 +20,8 @@ mod written;
 pub use decode::{base64, hex, hidden_texts};
 pub(crate) use flow::{Flow, Origin};
 pub(crate) use inert::RawPart;
-pub(crate) use scripts::jobs;
 pub use resolve::{Resolved, Variables, resolve};
+pub(crate) use scripts::jobs;
 pub use written::Written;
 pub(crate) use written::same as same_file;
 

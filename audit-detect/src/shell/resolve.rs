@@ -47,8 +47,7 @@ pub struct Resolved {
 /// those after it.
 pub fn resolve(text: &str, variables: &mut Variables) -> Resolved {
     let (raw, whole) = bounded(text);
-    let out =
-        Resolved { raw: raw.clone(), raw_parts: vec![Vec::new()], ..Resolved::default() };
+    let out = Resolved { raw: raw.clone(), raw_parts: vec![Vec::new()], ..Resolved::default() };
     let mut work = Work { out, variables, bytes: 0, known: HashSet::new() };
     if !whole {
         work.fact(TRUNCATED);
@@ -205,7 +204,11 @@ impl Work<'_> {
                 line_parts.push((start, line.len()));
                 let whole = peeled.simple.text();
                 if self.out.steps.len() < COMMAND_LIMIT {
-                    self.out.steps.push(if peeled.local { format!("./{whole}") } else { whole.clone() });
+                    self.out.steps.push(if peeled.local {
+                        format!("./{whole}")
+                    } else {
+                        whole.clone()
+                    });
                 }
                 self.command(whole);
                 if let Some(there) = directory.applied(&peeled.simple) {
@@ -415,13 +418,26 @@ impl Directory {
 /// Directories in which a relative path means something of the system or of a person.
 fn telling(directory: &str) -> bool {
     const PLACES: [&str; 14] = [
-        "/etc", "/root", "/boot", "/usr", "/bin", "/sbin", "/lib", "/var/log", "/var/spool",
-        "/dev", "/proc", "/home", "~/.ssh", "~/.aws",
+        "/etc",
+        "/root",
+        "/boot",
+        "/usr",
+        "/bin",
+        "/sbin",
+        "/lib",
+        "/var/log",
+        "/var/spool",
+        "/dev",
+        "/proc",
+        "/home",
+        "~/.ssh",
+        "~/.aws",
     ];
     matches!(directory, "/" | "~" | "/var" | "/opt" | "/srv")
-        || PLACES.iter().any(|p| {
-            directory.strip_prefix(p).is_some_and(|r| r.is_empty() || r.starts_with('/'))
-        }) && directory.matches('/').count() <= 4
+        || PLACES
+            .iter()
+            .any(|p| directory.strip_prefix(p).is_some_and(|r| r.is_empty() || r.starts_with('/')))
+            && directory.matches('/').count() <= 4
 }
 
 fn joined(directory: Option<&str>, path: &str) -> String {

@@ -28,10 +28,9 @@ pub(super) fn reads_script(simple: &Simple) -> Option<Reader> {
         "source" | "." => (arguments.first()? == "/dev/stdin").then_some(Reader::Shell),
         "at" | "batch" => Some(Reader::Shell),
         "crontab" => plain.then_some(Reader::Crontab),
-        "xargs" => arguments
-            .iter()
-            .any(|a| wrap::SHELLS.contains(&wrap::base(a)))
-            .then_some(Reader::Shell),
+        "xargs" => {
+            arguments.iter().any(|a| wrap::SHELLS.contains(&wrap::base(a))).then_some(Reader::Shell)
+        }
         "ssh" => wrap::remote_command(&simple.words).is_none().then_some(Reader::Shell),
         "su" | "sudo" => Some(Reader::Shell),
         "docker" | "podman" | "kubectl" | "oc" | "lxc" | "nerdctl" | "nsenter" | "chroot" => {
@@ -63,8 +62,26 @@ pub(crate) fn jobs(table: &str) -> String {
 /// Whether what a text prints may be foreseen: it begins with a tool that makes or changes text.
 pub(super) fn may_print(text: &str) -> bool {
     const TOOLS: [&str; 20] = [
-        "echo", "printf", "cat", "base64", "gbase64", "base32", "b64decode", "openssl", "xxd",
-        "unhex", "hex", "rev", "tac", "rot13", "tr", "sed", "gunzip", "gzip", "zcat", "iconv",
+        "echo",
+        "printf",
+        "cat",
+        "base64",
+        "gbase64",
+        "base32",
+        "b64decode",
+        "openssl",
+        "xxd",
+        "unhex",
+        "hex",
+        "rev",
+        "tac",
+        "rot13",
+        "tr",
+        "sed",
+        "gunzip",
+        "gzip",
+        "zcat",
+        "iconv",
     ];
     let name = text.trim_start().split([' ', '\t', '<']).next().unwrap_or("");
     let name = wrap::base(name.trim_matches(['"', '\'', '\\']));
@@ -230,9 +247,30 @@ fn has_unpacking(arguments: &[String]) -> bool {
 
 /// Interpreters whose code is searched for commands it runs, without a version behind the name.
 const LANGUAGES: [&str; 24] = [
-    "python", "pypy", "perl", "ruby", "php", "node", "nodejs", "deno", "bun", "lua", "luajit",
-    "awk", "gawk", "mawk", "nawk", "jrunscript", "irb", "julia", "emacs", "osascript", "tclsh",
-    "expect", "Rscript", "pwsh",
+    "python",
+    "pypy",
+    "perl",
+    "ruby",
+    "php",
+    "node",
+    "nodejs",
+    "deno",
+    "bun",
+    "lua",
+    "luajit",
+    "awk",
+    "gawk",
+    "mawk",
+    "nawk",
+    "jrunscript",
+    "irb",
+    "julia",
+    "emacs",
+    "osascript",
+    "tclsh",
+    "expect",
+    "Rscript",
+    "pwsh",
 ];
 
 /// Whether a program, named without its directory, runs code in another language.

@@ -256,7 +256,9 @@ fn carried(simple: &Simple, scripts: &mut Vec<String>) {
             scripts.extend(flag.and_then(|at| words.get(at + 1)).cloned());
             scripts.extend(rest(behind_dashes));
         }
-        "watch" => scripts.extend(after_options(words, &["-n", "-I"]).map(|at| words[at..].join(" "))),
+        "watch" => {
+            scripts.extend(after_options(words, &["-n", "-I"]).map(|at| words[at..].join(" ")))
+        }
         "parallel" | "xargs" | "entr" => {
             let valued = ["-n", "-I", "-P", "-d", "-L", "-a", "-s", "-E", "-j", "-i"];
             scripts.extend(rest(after_options(words, &valued)));
@@ -336,8 +338,24 @@ pub(super) fn remote_command(words: &[String]) -> Option<usize> {
 /// Where the command that runs in a container starts: behind its name, or behind the image.
 fn contained(words: &[String]) -> Option<usize> {
     const PLAIN: [&str; 18] = [
-        "-d", "-i", "-t", "-it", "-ti", "-dit", "-itd", "-id", "-P", "-q", "--rm", "--privileged",
-        "--init", "--read-only", "--tty", "--interactive", "--detach", "--no-healthcheck",
+        "-d",
+        "-i",
+        "-t",
+        "-it",
+        "-ti",
+        "-dit",
+        "-itd",
+        "-id",
+        "-P",
+        "-q",
+        "--rm",
+        "--privileged",
+        "--init",
+        "--read-only",
+        "--tty",
+        "--interactive",
+        "--detach",
+        "--no-healthcheck",
     ];
     let mut at = words.iter().position(|w| w == "run" || w == "exec")? + 1;
     while let Some(word) = words.get(at).filter(|w| w.starts_with('-')) {
@@ -379,7 +397,8 @@ fn optional(word: &str) -> Option<&str> {
     if let Some(found) = HEADS.iter().find_map(|h| word.strip_prefix(h)) {
         return Some(found.trim_start_matches(';'));
     }
-    word.strip_prefix('!').filter(|w| w.len() >= 3 && w.starts_with(|c: char| c.is_alphabetic() || c == '/'))
+    word.strip_prefix('!')
+        .filter(|w| w.len() >= 3 && w.starts_with(|c: char| c.is_alphabetic() || c == '/'))
 }
 
 /// The last part of a path.

@@ -36,12 +36,67 @@ pub(super) fn by(pipeline: &Pipeline, directory: Option<&str>) -> Vec<Written> {
 /// Whether a command only looks at files, moves them or hands them to a program that runs none.
 fn handles(words: &[String]) -> bool {
     const PROGRAMS: [&str; 62] = [
-        "cat", "less", "more", "head", "tail", "ls", "stat", "file", "grep", "rg", "wc", "diff",
-        "git", "vim", "vi", "nano", "code", "sed", "jq", "yq", "chown", "rm", "mv", "cp", "scp",
-        "rsync", "tar", "zip", "touch", "mkdir", "test", "[", "echo", "tee", "kubectl", "docker",
-        "docker-compose", "podman", "helm", "terraform", "psql", "mysql", "curl", "wget", "sort",
-        "uniq", "cut", "nginx", "pandoc", "markdown", "sha256sum", "md5sum", "gpg", "base64",
-        "xxd", "shellcheck", "gh", "ansible-playbook", "visudo", "systemd-analyze", "install",
+        "cat",
+        "less",
+        "more",
+        "head",
+        "tail",
+        "ls",
+        "stat",
+        "file",
+        "grep",
+        "rg",
+        "wc",
+        "diff",
+        "git",
+        "vim",
+        "vi",
+        "nano",
+        "code",
+        "sed",
+        "jq",
+        "yq",
+        "chown",
+        "rm",
+        "mv",
+        "cp",
+        "scp",
+        "rsync",
+        "tar",
+        "zip",
+        "touch",
+        "mkdir",
+        "test",
+        "[",
+        "echo",
+        "tee",
+        "kubectl",
+        "docker",
+        "docker-compose",
+        "podman",
+        "helm",
+        "terraform",
+        "psql",
+        "mysql",
+        "curl",
+        "wget",
+        "sort",
+        "uniq",
+        "cut",
+        "nginx",
+        "pandoc",
+        "markdown",
+        "sha256sum",
+        "md5sum",
+        "gpg",
+        "base64",
+        "xxd",
+        "shellcheck",
+        "gh",
+        "ansible-playbook",
+        "visudo",
+        "systemd-analyze",
+        "install",
         "ln",
     ];
     let Some(name) = words.first().map(|w| wrap::base(w)) else { return true };
@@ -71,9 +126,8 @@ pub(super) fn mark_run(written: &mut [Written], pipeline: &Pipeline) {
 /// Whether two spellings can name one file.
 pub(crate) fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.trim_start_matches("./"), b.trim_start_matches("./"));
-    let tail = |long: &str, short: &str| {
-        !short.contains('/') && long.rsplit('/').next() == Some(short)
-    };
+    let tail =
+        |long: &str, short: &str| !short.contains('/') && long.rsplit('/').next() == Some(short);
     !a.is_empty() && (a == b || tail(a, b) || tail(b, a))
 }
 
@@ -92,7 +146,8 @@ fn files(command: &Simple) -> Vec<String> {
             files.extend(bare.words.iter().skip(1).filter(|w| !w.starts_with('-')).cloned());
         }
         Some("dd") => {
-            files.extend(bare.words.iter().filter_map(|w| w.strip_prefix("of=")).map(str::to_owned));
+            files
+                .extend(bare.words.iter().filter_map(|w| w.strip_prefix("of=")).map(str::to_owned));
         }
         _ => {}
     }
