@@ -112,10 +112,21 @@ impl Detector {
     }
 }
 
-/// The score of rules and model together: the model alone reaches [`MODEL_CEILING`]; beside a weak
-/// rule it may tip the scale, beside a strong one it changes little.
+/// From this chance on a line is doubtful: about two harmless lines in a hundred of sources the
+/// model was not trained on reach it.
+const DOUBTFUL: f32 = 0.09;
+/// At this chance the model has said all it can say.
+const SURE: f32 = 0.5;
+
+/// The score of rules and model together: the model alone makes a line doubtful and reaches
+/// [`MODEL_CEILING`]; beside a weak rule it may tip the scale, beside a strong one it changes little.
 pub fn combine(rule: f32, chance: f32) -> f32 {
-    let model = (0.3 + 0.5 * chance).min(MODEL_CEILING) * (chance * 4.0).min(1.0);
+    let model = if chance < DOUBTFUL {
+        0.35 * chance / DOUBTFUL
+    } else {
+        let share = (chance - DOUBTFUL) / (SURE - DOUBTFUL);
+        0.35 + (MODEL_CEILING - 0.35) * share.min(1.0)
+    };
     let lift = if rule > 0.0 { 0.04 * chance } else { 0.0 };
     let together = if (0.5..0.7).contains(&rule) { rule + 0.12 * chance } else { rule + lift };
     together.max(model).clamp(0.0, 1.0)

@@ -1,6 +1,6 @@
 //! Parameters, brace lists, wildcards and assignments.
 
-use super::lex::Variables;
+use super::command::Variables;
 
 /// At most this many variables are remembered, none longer than [`VALUE_LIMIT`].
 const VARIABLE_LIMIT: usize = 256;
@@ -131,7 +131,8 @@ fn braced(inner: &str, variables: &Variables) -> Option<String> {
 /// Remembers assignments at the head of a command, behind `export` and its like, and the list of
 /// a `for`.
 pub(super) fn assign(words: &[String], variables: &mut Variables) {
-    let mut words = words;
+    let keywords = words.iter().take_while(|w| super::wrap::KEYWORDS.contains(&w.as_str())).count();
+    let mut words = &words[keywords..];
     if let [first, rest @ ..] = words
         && matches!(first.as_str(), "export" | "declare" | "local" | "readonly" | "typeset" | "set")
     {

@@ -1,6 +1,6 @@
 //! Which stretches of a text are data and nothing runs them.
 
-use super::lex::{Pipeline, Simple, Stretch};
+use super::command::{Pipeline, Simple, Stretch};
 use super::{scripts, wrap};
 
 /// A stretch of a text as it was typed.

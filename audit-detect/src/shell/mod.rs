@@ -7,6 +7,7 @@
 //! canonical spelling, for rules and the model to match. It is not a shell: nothing is run, the
 //! work is bounded by the length of the line, and what is not understood stays as it was.
 
+mod command;
 mod decode;
 mod expand;
 mod flow;

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
+pub use super::command::Variables;
+use super::command::{Parsed, Pipeline, Simple, Stretch};
 use super::flow::Flow;
 use super::inert::{self, RawPart};
-pub use super::lex::Variables;
-use super::lex::{self, Parsed, Pipeline, Simple, Stretch};
 use super::written::{self, Written};
 use super::{
-    COMMAND_LIMIT, DEPTH_LIMIT, LINE_LIMIT, NEST_LIMIT, OUTPUT_LIMIT, decode, scripts, wrap,
+    COMMAND_LIMIT, DEPTH_LIMIT, LINE_LIMIT, NEST_LIMIT, OUTPUT_LIMIT, decode, lex, scripts, wrap,
 };
 
 /// What a command line means, as far as it can be told without running it.

@@ -1,6 +1,6 @@
 //! Text tools that can be foreseen, and code in other languages that runs commands.
 
-use super::lex::Simple;
+use super::command::Simple;
 use super::{decode, wrap};
 
 /// What reads a script from its standard input.

@@ -1,14 +1,14 @@
 //! Wrappers: programs that run another program named in their arguments.
 
+use super::command::Simple;
 use super::expand::is_name;
-use super::lex::Simple;
 
 /// Shells, by name.
 pub(super) const SHELLS: [&str; 11] =
     ["sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "csh", "tcsh", "rbash", "mksh"];
 
 /// Keywords before a command.
-const KEYWORDS: [&str; 10] =
+pub(super) const KEYWORDS: [&str; 10] =
     ["if", "then", "else", "elif", "while", "until", "do", "!", "{", "coproc"];
 /// Keywords that end a list.
 const CLOSERS: [&str; 4] = ["fi", "done", "esac", "}"];

@@ -1,6 +1,6 @@
 //! Which text goes into which file.
 
-use super::lex::{HERE_DOCUMENT, HERE_STRING, Pipeline, Simple};
+use super::command::{HERE_DOCUMENT, HERE_STRING, Pipeline, Simple};
 use super::{expand, resolve, wrap};
 
 /// Text that a command line puts into a file.
