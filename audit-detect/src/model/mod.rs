@@ -1,12 +1,14 @@
 //! A small linear model over what a command line looks like.
 //!
-//! Hashed character 2- to 4-grams and words of the canonical line, 2^16 weights of one byte and a
+//! Hashed features of what a line does to what (`features.rs`), 2^16 weights of one byte and a
 //! calibration: 64 KiB in all. It is trained by [`train`](fn@train) without the lines of one
-//! source at a time, so that its figures say how it does on sources it has not seen. It lifts or
+//! source at a time, and without lines of others that are the same in disguise, so that its figures
+//! say how it does on sources it has not seen. It lifts or
 //! lowers within a band; it never blocks alone.
 
 mod features;
 mod file;
+mod kin;
 mod train;
 
 pub use train::{Example, Report, Trained, read_examples, train};
@@ -48,13 +50,9 @@ impl Model {
 
     /// How likely the line is part of an attack, `0.0..=1.0`.
     pub fn predict(&self, resolved: &Resolved) -> f32 {
-        let mut sum = 0i64;
-        let mut count = 0u32;
-        features::of(resolved, |index| {
-            sum += i64::from(self.weights[index]);
-            count += 1;
-        });
-        let sum = sum as f32 * self.scale / (count.max(1) as f32).sqrt() + self.bias;
+        let found = features::of(resolved);
+        let sum: i64 = found.iter().map(|f| i64::from(self.weights[usize::from(*f)])).sum();
+        let sum = sum as f32 * self.scale / (found.len().max(1) as f32).sqrt() + self.bias;
         sigmoid(self.slope * sum + self.offset)
     }
 }

@@ -1,17 +1,18 @@
 //! Training: logistic regression by AdaGrad, the same result on every run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
 use serde::Deserialize;
 
+use super::kin::{self, Trace};
 use super::{Model, SIZE, features, sigmoid};
 use crate::DetectError;
 use crate::shell::{Variables, resolve};
 
 /// Passes over the data.
-const PASSES: usize = 4;
-const RATE: f32 = 0.35;
+const PASSES: usize = 8;
+const RATE: f32 = 0.7;
 const SHRINK: f32 = 2e-6;
 
 /// A labelled command line.
@@ -80,8 +81,13 @@ pub fn train(examples: &[Example]) -> Trained {
     names.dedup();
     let mut margins = vec![0f32; rows.len()];
     if names.len() > 1 {
+        let traces: Vec<(&Trace, &str)> =
+            rows.iter().map(|r| (&r.trace, r.source.as_str())).collect();
+        let kin = kin::sources(&traces);
         for name in &names {
-            let kept: Vec<&Row> = rows.iter().filter(|r| r.source != *name).collect();
+            let strange =
+                |(row, kin): &(&Row, &BTreeSet<&str>)| row.source != *name && !kin.contains(name);
+            let kept: Vec<&Row> = rows.iter().zip(&kin).filter(strange).map(|(r, _)| r).collect();
             let weights = fit(&kept);
             for (row, margin) in rows.iter().zip(&mut margins).filter(|(r, _)| r.source == *name) {
                 *margin = weights.margin(row);
@@ -115,18 +121,18 @@ struct Row {
     source: String,
     malicious: bool,
     features: Vec<u16>,
+    trace: Trace,
 }
 
 impl Row {
     fn new(example: &Example) -> Self {
         let resolved = resolve(&example.text, &mut Variables::new());
-        let mut found = Vec::new();
-        features::of(&resolved, |index| found.push(index as u16));
         Self {
             id: example.id.clone(),
             source: example.source.clone(),
             malicious: example.malicious(),
-            features: found,
+            features: features::of(&resolved),
+            trace: Trace::new(&resolved, example.malicious()),
         }
     }
 }
@@ -153,8 +159,6 @@ impl Weights {
 }
 
 fn fit(rows: &[&Row]) -> Weights {
-    let hostile = rows.iter().filter(|r| r.malicious).count().max(1) as f32;
-    let lift = ((rows.len() as f32 - hostile) / hostile).clamp(1.0, 8.0);
     let mut weights = Weights { values: vec![0.0; SIZE], bias: 0.0 };
     let mut squares = vec![1e-3f32; SIZE];
     let mut bias_square = 1e-3f32;
@@ -170,8 +174,7 @@ fn fit(rows: &[&Row]) -> Weights {
         for index in &order {
             let row = rows[*index];
             let target = if row.malicious { 1.0 } else { 0.0 };
-            let importance = if row.malicious { lift } else { 1.0 };
-            let error = (sigmoid(weights.margin(row)) - target) * importance;
+            let error = sigmoid(weights.margin(row)) - target;
             let step = error / (row.features.len().max(1) as f32).sqrt();
             for feature in &row.features {
                 let at = usize::from(*feature);

@@ -1,24 +1,15 @@
 //! Runs rules over resolved command lines.
 
-use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use regex_automata::meta;
-use regex_automata::nfa::thompson;
-use regex_automata::nfa::thompson::backtrack::{self, BoundedBacktracker};
-use regex_automata::nfa::thompson::pikevm::PikeVM;
-use regex_automata::util::syntax;
 
+use super::expression::Expression;
 use super::file::{Rule, Scope};
 use super::literals;
+use super::text::Text;
 use crate::DetectError;
 use crate::shell::Resolved;
-
-/// A compiled expression is no larger than this.
-const REGEX_LIMIT: usize = 256 << 10;
-/// Bytes in which a search notes what it has tried.
-const VISITED_LIMIT: usize = 512 << 10;
 
 /// Rules ready to be run. Expressions are compiled when first needed and kept.
 #[derive(Debug, Default)]
@@ -60,109 +51,22 @@ impl Pattern {
         Self { text: text.to_owned(), literals, expression: OnceLock::new() }
     }
 
-    fn find(&self, text: &Text<'_>) -> Option<(usize, usize)> {
+    /// Where it first matches from `from` on.
+    fn find(&self, text: &Text<'_>, from: usize) -> Option<(usize, usize)> {
         if !self.literals.is_empty() && !self.literals.iter().any(|l| text.holds(*l)) {
             return None;
         }
-        let expression = self.expression.get_or_init(|| Expression::new(&self.text)).as_ref()?;
-        expression.find(text.text.as_bytes())
-    }
-}
-
-/// A text and which literals are in it.
-struct Text<'t> {
-    text: &'t str,
-    literals: Vec<u64>,
-}
-
-impl Text<'_> {
-    fn holds(&self, literal: u16) -> bool {
-        self.literals[usize::from(literal) / 64] >> (literal % 64) & 1 == 1
-    }
-}
-
-thread_local! {
-    /// Scratch space of searches: one for all expressions, where one for each would be megabytes.
-    static SCRATCH: RefCell<Option<backtrack::Cache>> = const { RefCell::new(None) };
-}
-
-/// An expression of a rule: an automaton that backtracks within bounds, so that it is small in
-/// memory and its time linear in the text.
-#[derive(Debug)]
-pub(crate) struct Expression {
-    backtracker: BoundedBacktracker,
-    /// For texts too long for the backtracker.
-    simulator: OnceLock<Option<PikeVM>>,
-}
-
-impl Expression {
-    /// Compiles `pattern`; `None` when it is wrong or too large.
-    pub(crate) fn new(pattern: &str) -> Option<Self> {
-        let nfa = thompson::Config::new()
-            .utf8(false)
-            .nfa_size_limit(Some(REGEX_LIMIT))
-            .which_captures(thompson::WhichCaptures::Implicit);
-        let backtracker = BoundedBacktracker::builder()
-            .configure(backtrack::Config::new().visited_capacity(VISITED_LIMIT))
-            .thompson(nfa)
-            .syntax(dialect())
-            .build(pattern)
-            .ok()?;
-        Some(Self { backtracker, simulator: OnceLock::new() })
+        self.expression()?.find(text.whole.as_bytes(), from.max(text.window.0), text.window.1)
     }
 
-    /// Where it first matches.
-    pub(crate) fn find(&self, text: &[u8]) -> Option<(usize, usize)> {
-        let input = regex_automata::Input::new(text);
-        let mut slots = [None, None];
-        let found = if text.len() <= self.backtracker.max_haystack_len() {
-            SCRATCH.with_borrow_mut(|scratch| {
-                let cache = scratch.get_or_insert_with(|| self.backtracker.create_cache());
-                cache.reset(&self.backtracker);
-                self.backtracker.try_search_slots(cache, &input, &mut slots).ok().flatten()
-            })
-        } else {
-            let nfa = self.backtracker.get_nfa();
-            let simulator =
-                self.simulator.get_or_init(|| PikeVM::new_from_nfa(nfa.clone()).ok()).as_ref()?;
-            simulator.search_slots(&mut simulator.create_cache(), &input, &mut slots)
-        };
-        found.and(Some((slots[0]?.get(), slots[1]?.get())))
+    /// Whether it matches in `text`, which is all it sees.
+    fn matches(&self, text: &str) -> bool {
+        self.expression().is_some_and(|e| e.find(text.as_bytes(), 0, text.len()).is_some())
     }
 
-    /// Bytes it takes.
-    #[cfg(test)]
-    pub(crate) fn memory(&self) -> usize {
-        self.backtracker.get_nfa().memory_usage()
+    fn expression(&self) -> Option<&Expression> {
+        self.expression.get_or_init(|| Expression::new(&self.text)).as_ref()
     }
-}
-
-fn dialect() -> syntax::Config {
-    syntax::Config::new().unicode(false).utf8(false).multi_line(true)
-}
-
-/// An expression whose groups matter: a family of secrets.
-pub(crate) fn compile(pattern: &str) -> Option<meta::Regex> {
-    build(pattern, small())
-}
-
-/// An expression that is tried on much text and seldom matches: a lazy DFA passes over what does
-/// not match some ten times as fast, for at most 128 KiB a thread.
-pub(crate) fn compile_scan(pattern: &str) -> Option<meta::Regex> {
-    build(pattern, small().hybrid(true).hybrid_cache_capacity(128 << 10))
-}
-
-fn small() -> meta::Config {
-    meta::Config::new()
-        .utf8_empty(false)
-        .hybrid(false)
-        .dfa(false)
-        .onepass(false)
-        .nfa_size_limit(Some(REGEX_LIMIT))
-}
-
-fn build(pattern: &str, config: meta::Config) -> Option<meta::Regex> {
-    meta::Regex::builder().configure(config).syntax(dialect()).build(pattern).ok()
 }
 
 /// A rule that fired.
@@ -174,7 +78,23 @@ pub struct Hit<'a> {
     pub text: String,
     /// Bytes of `text` the first expression matched.
     pub span: (usize, usize),
+    /// Whether what matched is only data: the text of a comment, of a here document that goes into
+    /// a file, of a command that prints or looks for text.
+    pub inert: bool,
 }
+
+impl Hit<'_> {
+    /// What the hit counts: the rule's score, no more than [`INERT_CEILING`] in data.
+    pub fn score(&self) -> f32 {
+        let score = self.rule.score.value();
+        if self.inert { score.min(INERT_CEILING) } else { score }
+    }
+}
+
+/// What is only data counts up to here.
+pub const INERT_CEILING: f32 = 0.5;
+/// A rule looks at no more matches of one expression than this in one text.
+const MATCH_LIMIT: usize = 64;
 
 impl RuleSet {
     /// Prepares rules.
@@ -258,12 +178,11 @@ impl RuleSet {
         for index in &self.always {
             wanted[usize::from(*index) / 64] |= 1 << (index % 64);
         }
-        let whole = format!("{} {}", resolved.line, resolved.facts.join(" "));
         let mut folded = Vec::new();
-        let mut read = |text: &'_ str| -> Vec<u64> {
+        let mut read = |text: &mut Text<'_>| {
             let mut present = vec![0u64; self.owners.len() / 64 + 1];
             folded.clear();
-            folded.extend(text.bytes().map(|b| b.to_ascii_lowercase()));
+            folded.extend(text.seen().bytes().map(|b| b.to_ascii_lowercase()));
             for found in search.find_overlapping_iter(&folded) {
                 let literal = found.pattern().as_usize();
                 if present[literal / 64] >> (literal % 64) & 1 == 1 {
@@ -274,61 +193,81 @@ impl RuleSet {
                     wanted[usize::from(*index) / 64] |= 1 << (index % 64);
                 }
             }
-            present
+            text.literals = present;
         };
-        let mut mark = |text| Text { text, literals: read(text) };
-        let lines = [mark(&whole)];
-        let commands: Vec<Text<'_>> = resolved.commands.iter().map(|t| mark(t)).collect();
-        let pipelines: Vec<Text<'_>> = resolved.pipelines.iter().map(|t| mark(t)).collect();
-        let raws: Vec<Text<'_>> =
-            std::iter::once(&resolved.raw).chain(&resolved.decoded).map(|t| mark(t)).collect();
+        let whole = format!("{} {}", resolved.line, resolved.facts.join(" "));
+        let written: Vec<String> =
+            resolved.written.iter().map(|w| format!("{}\n{}", w.path, w.text)).collect();
+        let mut lines = Text::line(&whole, resolved);
+        let mut commands = Text::commands(resolved);
+        let mut pipelines = Text::pipelines(resolved);
+        let mut raws = Text::raws(resolved);
+        let mut contents: Vec<Text<'_>> = written.iter().flat_map(|t| Text::plain(t)).collect();
+        for texts in [&mut lines, &mut commands, &mut pipelines, &mut raws, &mut contents] {
+            texts.iter_mut().for_each(&mut read);
+        }
         let mut hits = Vec::new();
         for (index, compiled) in self.rules.iter().enumerate() {
             if wanted[index / 64] >> (index % 64) & 1 == 0 || (output && !compiled.rule.output) {
                 continue;
             }
-            hits.extend(first(
+            hits.extend(best(
                 compiled,
                 match compiled.rule.scope {
                     Scope::Command => &commands,
                     Scope::Pipeline => &pipelines,
                     Scope::Line => &lines,
                     Scope::Raw => &raws,
+                    Scope::Written => &contents,
                 },
             ));
         }
-        hits.sort_by(|a, b| b.rule.score.value().total_cmp(&a.rule.score.value()));
+        hits.sort_by(|a, b| b.score().total_cmp(&a.score()));
         hits
     }
 }
 
-fn first<'r>(compiled: &'r Compiled, texts: &[Text<'_>]) -> Option<Hit<'r>> {
+/// The hit of a rule in some texts that counts most.
+fn best<'r>(compiled: &'r Compiled, texts: &[Text<'_>]) -> Option<Hit<'r>> {
+    let mut best = None;
     for text in texts {
-        let mut span = None;
-        if !compiled.any.is_empty() {
-            span = compiled.any.iter().find_map(|p| p.find(text));
-            if span.is_none() {
-                continue;
+        if let Some((span, inert)) = hit(compiled, text) {
+            best = Some(Hit { rule: &compiled.rule, text: text.whole.to_owned(), span, inert });
+            if !inert {
+                break;
             }
-        }
-        let mut all = true;
-        for pattern in &compiled.all {
-            match pattern.find(text) {
-                Some(found) => span = span.or(Some(found)),
-                None => {
-                    all = false;
-                    break;
-                }
-            }
-        }
-        if all
-            && let Some(span) = span
-            && !compiled.none.iter().any(|p| p.find(text).is_some())
-        {
-            return Some(Hit { rule: &compiled.rule, text: text.text.to_owned(), span });
         }
     }
-    None
+    best
+}
+
+/// Where a rule hits a text, and whether that is only data.
+fn hit(compiled: &Compiled, text: &Text<'_>) -> Option<((usize, usize), bool)> {
+    if !compiled.all.iter().all(|p| p.find(text, 0).is_some()) {
+        return None;
+    }
+    let telling = if compiled.any.is_empty() { &compiled.all[..1] } else { &compiled.any[..] };
+    let mut inert = None;
+    for pattern in telling {
+        let mut from = 0;
+        for _ in 0..MATCH_LIMIT {
+            let Some(span) = pattern.find(text, from) else { break };
+            // a guard speaks for the commands that matched and for no others
+            let around = text.around(span);
+            if !compiled.none.iter().any(|p| p.matches(&text.whole[around.0..around.1])) {
+                if !text.inert(span) {
+                    return Some((span, false));
+                }
+                inert = inert.or(Some((span, true)));
+            }
+            // what was excused must not hide what stands behind it
+            from = text.next_part(span.0).max(span.0 + 1);
+            while !text.whole.is_char_boundary(from.min(text.whole.len())) {
+                from += 1;
+            }
+        }
+    }
+    inert
 }
 
 /// Literals one of which is in every text the rule can fire on.

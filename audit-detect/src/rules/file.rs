@@ -21,6 +21,8 @@ pub enum Scope {
     Line,
     /// The line as typed, and every text decoded from it.
     Raw,
+    /// Each file that text is written to, and behind it in the next lines the text.
+    Written,
 }
 
 /// One rule.
@@ -74,16 +76,21 @@ struct File {
 ///
 /// # Errors
 /// With the line: the text is not TOML, a field is missing or unknown, a class is unknown, a rule
-/// has no expression, an expression is wrong, or two rules share an id.
+/// has no expression, an expression is wrong or too large, or two rules share an id.
 pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Rule>, DetectError> {
     let rules = read(name, text)?;
     for rule in &rules {
         for pattern in rule.any.iter().chain(&rule.all).chain(&rule.none) {
-            super::literals::parse(pattern).map_err(|e| DetectError::Rule {
+            let wrong = |e: String| DetectError::Rule {
                 file: name.to_owned(),
                 line: rule.origin.1,
                 reason: format!("rule {}: `{pattern}`: {e}", rule.id),
-            })?;
+            };
+            super::literals::parse(pattern).map_err(wrong)?;
+            // an expression that is right but too large would never match, and a guard never guard
+            if super::expression::Expression::new(pattern).is_none() {
+                return Err(wrong("the expression is too large".into()));
+            }
         }
     }
     Ok(rules)
@@ -112,7 +119,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Vec<Rule>, DetectError> {
         for pattern in rule.any.iter_mut().chain(&mut rule.all).chain(&mut rule.none) {
             *pattern =
                 expand(pattern).map_err(|e| wrong(line, format!("rule {}: {e}", rule.id)))?;
-            if rule.scope == Scope::Raw {
+            if matches!(rule.scope, Scope::Raw | Scope::Written) {
                 // what was typed may hold several lines
                 *pattern = format!("(?s){pattern}");
             }

@@ -83,7 +83,7 @@ fn check_examples(rules: &[Rule]) -> Result<(), DetectError> {
     for rule in rules {
         let hits = |line: &String| {
             let resolved = resolve(line, &mut Variables::new());
-            set.run(&resolved, false).iter().any(|h| h.rule.id == rule.id)
+            set.run(&resolved, false).iter().any(|h| h.rule.id == rule.id && !h.inert)
         };
         let wrong = |reason: String| DetectError::Rule {
             file: rule.origin.0.clone(),

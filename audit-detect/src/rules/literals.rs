@@ -17,10 +17,14 @@ pub(super) fn parse(pattern: &str) -> Result<Hir, String> {
 /// A set of folded literals one of which is in every text that matches; `None` when there is no
 /// such set of literals of two bytes or more, or of one rare byte.
 pub(super) fn required(pattern: &str) -> Option<Vec<Vec<u8>>> {
-    let set = best(&parse(pattern).ok()?)?;
+    best(&parse(pattern).ok()?).filter(|set| telling(set))
+}
+
+/// Whether each literal of a set is long or rare enough to be worth looking for.
+fn telling(set: &[Vec<u8>]) -> bool {
     let rare =
         |l: &Vec<u8>| l.len() >= 2 || matches!(l[..], [b] if b"\\$`'\"(){}[]?*!^%~".contains(&b));
-    (!set.is_empty() && set.iter().all(rare)).then_some(set)
+    !set.is_empty() && set.iter().all(rare)
 }
 
 /// More literals than this are no prefilter.
@@ -71,7 +75,7 @@ fn concat(parts: &[Hir]) -> Option<Vec<Vec<u8>>> {
     if !run.is_empty() {
         candidates.push(vec![run]);
     }
-    candidates.into_iter().max_by_key(|c| quality(c))
+    candidates.into_iter().filter(|c| telling(c)).max_by_key(|c| quality(c))
 }
 
 /// The byte a class means, if it is one letter in either case.

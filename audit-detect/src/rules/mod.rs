@@ -10,12 +10,14 @@
 //! folded text; only rules with a hit there run their expressions, compiled on first use.
 
 mod engine;
+mod expression;
 mod file;
 mod folder;
 mod literals;
+mod text;
 
-pub use engine::{Hit, RuleSet};
-pub(crate) use engine::{compile, compile_scan};
+pub use engine::{Hit, INERT_CEILING, RuleSet};
+pub(crate) use expression::{compile, compile_scan};
 pub use file::{Rule, Scope};
 pub use folder::RuleFolder;
 

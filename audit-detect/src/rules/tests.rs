@@ -5,7 +5,8 @@ use crate::shell::{Variables, resolve};
 
 fn hits(set: &RuleSet, line: &str) -> Vec<String> {
     let resolved = resolve(line, &mut Variables::new());
-    set.run(&resolved, false).iter().map(|h| h.rule.id.clone()).collect()
+    let all = set.run(&resolved, false);
+    all.iter().filter(|h| !h.inert).map(|h| h.rule.id.clone()).collect()
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn every_rule_hits_its_examples_and_misses_its_counterexamples() {
 fn every_expression_compiles_within_its_limit() {
     for rule in embedded_rules().expect("the embedded rules") {
         for pattern in rule.any.iter().chain(&rule.all).chain(&rule.none) {
-            assert!(engine::Expression::new(pattern).is_some(), "{}: {pattern}", rule.id);
+            assert!(expression::Expression::new(pattern).is_some(), "{}: {pattern}", rule.id);
         }
     }
 }
@@ -128,8 +129,8 @@ fn all_expressions_together_stay_small_in_memory() {
     let mut bytes = 0;
     for rule in embedded_rules().expect("the embedded rules") {
         for pattern in rule.any.iter().chain(&rule.all).chain(&rule.none) {
-            bytes += engine::Expression::new(pattern).map_or(0, |e| e.memory());
+            bytes += expression::Expression::new(pattern).map_or(0, |e| e.memory());
         }
     }
-    assert!(bytes < 5 << 20, "{bytes} bytes");
+    assert!(bytes < 6 << 20, "{bytes} bytes");
 }

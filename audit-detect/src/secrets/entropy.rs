@@ -66,6 +66,95 @@ pub(super) fn placeholder(value: &str) -> bool {
         .contains(&lower.as_str())
 }
 
+/// Whether the name that ends `before` is of something about a secret: its name, age, place or kind.
+pub(super) fn names_something_else(before: &str) -> bool {
+    const ENDS: [&str; 70] = [
+        "name",
+        "names",
+        "id",
+        "ids",
+        "ref",
+        "file",
+        "path",
+        "dir",
+        "url",
+        "uri",
+        "endpoint",
+        "host",
+        "type",
+        "kind",
+        "class",
+        "mode",
+        "method",
+        "policy",
+        "algorithm",
+        "alg",
+        "hasher",
+        "provider",
+        "backend",
+        "manager",
+        "store",
+        "source",
+        "service",
+        "issuer",
+        "audience",
+        "scope",
+        "scopes",
+        "length",
+        "len",
+        "size",
+        "count",
+        "limit",
+        "min",
+        "max",
+        "days",
+        "age",
+        "ttl",
+        "lifetime",
+        "timeout",
+        "expiry",
+        "expires",
+        "expiration",
+        "in",
+        "at",
+        "on",
+        "date",
+        "time",
+        "version",
+        "enabled",
+        "required",
+        "supported",
+        "rotation",
+        "reset",
+        "changed",
+        "field",
+        "header",
+        "prefix",
+        "label",
+        "hint",
+        "arn",
+        "fingerprint",
+        "checksum",
+        "rate",
+        "ratio",
+        "score",
+        "prompt",
+    ];
+    let name = before.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+    let start = name.rfind(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-' | '.'));
+    let name = &name[start.map_or(0, |at| at + 1)..];
+    // the last word of `secret_name`, `secretName`, `secret-name`
+    let bytes = name.as_bytes();
+    let begins = (0..bytes.len()).rev().find(|at| {
+        let here = bytes[*at];
+        matches!(here, b'_' | b'-' | b'.')
+            || (here.is_ascii_uppercase() && *at > 0 && bytes[at - 1].is_ascii_lowercase())
+    });
+    let Some(begins) = begins else { return false };
+    let last = name[begins..].trim_start_matches(['_', '-', '.']).to_ascii_lowercase();
+    ENDS.contains(&last.as_str())
+}
+
 /// Whether `value`, found behind a word such as `password`, looks like one.
 pub(super) fn password_like(value: &str) -> bool {
     if value.len() < 5 || placeholder(value) {
@@ -134,6 +223,8 @@ pub(super) fn token_like(value: &str) -> bool {
     value.len() >= 16
         && !placeholder(value)
         && !slug(value)
+        && !identifier(value)
+        && !(value.matches('/').count() >= 2 && entropy(value) < 4.2)
         && entropy(value) >= 3.2
         && value.bytes().any(|b| b.is_ascii_digit())
         && value.bytes().any(|b| b.is_ascii_alphabetic())

@@ -1,6 +1,6 @@
 //! Families of secrets: how each is spelt.
 
-use super::entropy::{password_like, placeholder, token_like};
+use super::entropy::{entropy, names_something_else, password_like, placeholder, token_like};
 
 /// A family: what it is called, literals without which it cannot match (folded), the expression,
 /// and which group of it is the secret.
@@ -9,20 +9,40 @@ pub(super) struct Family {
     pub(super) anchors: &'static [&'static str],
     pub(super) pattern: &'static str,
     pub(super) group: usize,
-    /// Whether what was found is one after all.
-    pub(super) check: fn(&str) -> bool,
+    /// Whether what was found is one after all: the value, and what of the match stands before it.
+    pub(super) check: fn(&str, &str) -> bool,
 }
 
-fn any(_: &str) -> bool {
+fn any(_: &str, _: &str) -> bool {
     true
 }
 
-fn real(value: &str) -> bool {
+fn real(value: &str, _: &str) -> bool {
     !placeholder(value)
 }
 
-fn mixed(value: &str) -> bool {
-    !placeholder(value) && super::entropy::entropy(value) >= 3.0
+fn mixed(value: &str, _: &str) -> bool {
+    !placeholder(value) && entropy(value) >= 3.0
+}
+
+fn coded(value: &str, before: &str) -> bool {
+    mixed(value, before) && value.bytes().any(|b| b.is_ascii_digit())
+}
+
+fn password(value: &str, before: &str) -> bool {
+    !names_something_else(before) && password_like(value)
+}
+
+fn told(value: &str, _: &str) -> bool {
+    password_like(value)
+}
+
+fn token(value: &str, before: &str) -> bool {
+    !names_something_else(before) && token_like(value)
+}
+
+fn header(value: &str, _: &str) -> bool {
+    token_like(value)
 }
 
 const fn family(
@@ -30,13 +50,13 @@ const fn family(
     anchors: &'static [&'static str],
     pattern: &'static str,
     group: usize,
-    check: fn(&str) -> bool,
+    check: fn(&str, &str) -> bool,
 ) -> Family {
     Family { name, anchors, pattern, group, check }
 }
 
 /// All families except private keys, most telling first.
-pub(super) const FAMILIES: [Family; 34] = [
+pub(super) const FAMILIES: [Family; 41] = [
     family(
         "aws_access_key",
         &["akia", "asia", "abia", "acca"],
@@ -113,9 +133,9 @@ pub(super) const FAMILIES: [Family; 34] = [
     family(
         "ai",
         &["sk-", "sk_"],
-        r"\b(sk-(?:proj-|ant-(?:api\d+-|admin\d+-)?|svcacct-|admin-|or-v1-)?[A-Za-z0-9_-]{20,}|sk_[a-f0-9]{48})",
+        r"\b(sk-(?:(?:proj|ant-(?:api\d+|admin\d+)|ant|svcacct|admin|or-v1)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{20,})|sk_[a-f0-9]{48})",
         1,
-        mixed,
+        coded,
     ),
     family(
         "huggingface",
@@ -128,7 +148,7 @@ pub(super) const FAMILIES: [Family; 34] = [
     family(
         "npmrc",
         &["_authtoken", "_auth", "_password"],
-        r#"(?i)_(?:authToken|auth|password)\s*=\s*["']?([A-Za-z0-9+/=_.-]{12,})"#,
+        r#"(?i)(?:^|[:\s])_(?:authToken|auth|password)\s*=\s*["']?([A-Za-z0-9+/=_.-]{12,})"#,
         1,
         real,
     ),
@@ -175,11 +195,9 @@ pub(super) const FAMILIES: [Family; 34] = [
             "pscale_",
             "dp.pt.",
             "ops_ey",
-            "tfp_",
             "sbp_",
             "fly",
             "rnd_",
-            "cio_",
             "pat-",
             "eaac",
             "sq0",
@@ -187,18 +205,12 @@ pub(super) const FAMILIES: [Family; 34] = [
             "hrku-",
             "age-secret-key-",
             "rubygems_",
-            "cio",
-            "ghs_",
             "lsv2_",
             "tvly-",
             "xai-",
             "gsk_",
             "pplx-",
             "fo1_",
-            "mfp_",
-            "vercel",
-            "pnu_",
-            "sk",
             "eaaa",
             "atlasv1",
         ],
@@ -242,7 +254,7 @@ pub(super) const FAMILIES: [Family; 34] = [
             "apikey",
             "cookie",
         ],
-        r#"(?i)(?:authorization|x-api-key|x-auth-token|private-token|x-vault-token|apikey|api-key)["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|digest|apikey|bot|sso-key)\s+)?([A-Za-z0-9._~+/=:-]{12,})"#,
+        r#"(?i)(?:authorization|x-api-key|x-auth-token|private-token|x-vault-token|apikey|api-key)["']?\s*[:=]\s*["']?(?:[A-Za-z][\w-]{1,20}\s+)?([A-Za-z0-9._~+/=:-]{12,})"#,
         1,
         mixed,
     ),
@@ -251,7 +263,7 @@ pub(super) const FAMILIES: [Family; 34] = [
         &["bearer ", "basic "],
         r#"(?i)\b(?:bearer|basic)\s+([A-Za-z0-9._~+/=-]{16,})"#,
         1,
-        token_like,
+        header,
     ),
     family(
         "azure_key",
@@ -271,60 +283,131 @@ pub(super) const FAMILIES: [Family; 34] = [
     ),
     family(
         "password_value",
-        &[
-            "passw",
-            "pwd",
-            "passphrase",
-            "passcode",
-            "secret",
-            "_pass",
-            "pass=",
-            "pass:",
-            "pass ",
-            "pgpass",
-            "\"pass\"",
-        ],
-        r#"(?i)(?:pass(?:word|wd|phrase|code)?|pwd|secret|_pw)[\w.-]{0,24}["']?\s{0,3}(?:=>|:=|[:=])\s{0,3}["']?([^\s"',;<>`|&]{5,})"#,
+        &["passw", "passphrase", "passcode", "pwd", "secret", "pass", "_pw", "psk"],
+        r#"(?:(?:^|[^A-Za-z])(?i:passwor[dt]|passwd|passphrase|passcode|pass|pwd|secret|pw|psk)|[a-z0-9](?:Password|Passwd|Passphrase|Pass|Pwd|Secret|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|SECRET)|[A-Z0-9](?:PASSWORD|PASSWD|PASS|PWD))[\w.-]{0,24}["']?\s{0,3}(?:=>|:=|[:=])\s{0,3}["']?([^\s"',;<>`|]{5,})"#,
         1,
-        password_like,
+        password,
+    ),
+    family(
+        "password_define",
+        &["passw", "passphrase", "secret", "_key", "_salt", "token", "apikey"],
+        r#"(?i)["'][\w.-]*(?:passw(?:or)?d|passphrase|secret|_key|_salt|token|api-?key)["']\s*(?:,|\s+value\s*=)\s*["']([^"']{5,})["']"#,
+        1,
+        password,
+    ),
+    family(
+        "password_element",
+        &["password>", "passwd>", "pwd>", "secret>", "passphrase>", "apikey>", "token>"],
+        r#"(?i)<(?:\w+:)?\w*(?:password|passwd|pwd|secret|passphrase|api-?key|token)>([^<\s]{5,})</"#,
+        1,
+        told,
+    ),
+    family(
+        "password_attribute",
+        &["apikey", "password", "secret", "token"],
+        r#"(?i)(?:key|name)\s*=\s*["'][\w.:-]*(?:api-?key|password|secret|token)["']\s+value\s*=\s*["']([^"']{5,})["']"#,
+        1,
+        told,
     ),
     family(
         "password_words",
-        &["passw", "passphrase", "pwd"],
+        &["passw", "passphrase", "passcode", "pwd"],
         r#"(?i)\b(?:(?:password|passphrase|pwd|passwd)\s+(?:is|was|set to|has been set to)\s*:?|(?:password|passphrase|passcode)\s+(?:for|of)\s+[^\s:]{1,60}\s*:|(?:temporary|initial|generated|new|root|admin|default|one-time)\s+(?:password|passphrase)[^:=\n]{0,40}(?:is|:|=))\s*["'`]?([^\s"',;<>`]{5,})"#,
         1,
-        password_like,
+        told,
+    ),
+    family(
+        "password_abroad",
+        &[
+            "密码",
+            "密碼",
+            "口令",
+            "パスワード",
+            "暗証番号",
+            "비밀번호",
+            "пароль",
+            "Пароль",
+            "passwort",
+            "kennwort",
+            "mot de passe",
+            "contrase",
+            "senha",
+            "wachtwoord",
+            "hasł",
+            "senord",
+        ],
+        r#"(?:密码|密碼|口令|パスワード|暗証番号|비밀번호|пароль|Пароль|(?i:passwort|kennwort|mot de passe|senha|wachtwoord)|(?i:contrase)(?:ñ|Ñ)(?i:a)|(?i:has)(?:ł|Ł)(?i:o)|(?i:l)(?:ö|Ö)(?i:senord))[^\s:=]{0,24}\s{0,3}(?::|：|=|は|为|是)\s{0,3}(?:["']|「|“)?([^\s"',;<>`|]{5,})"#,
+        1,
+        told,
+    ),
+    family(
+        "pgpass",
+        &[":5432:", ":5433:", ":6432:", ":*:"],
+        r"^[\w.*/-]+:(?:\d{2,5}|\*):[\w*.-]+:[\w.*-]+:(\S{4,})$",
+        1,
+        real,
+    ),
+    family(
+        "vault_unseal",
+        &["unseal key", "recovery key"],
+        r"(?i)(?:unseal|recovery) key \d+:\s*([A-Za-z0-9+/=]{40,})",
+        1,
+        any,
+    ),
+    family(
+        "ntlm_hash",
+        &[":aad3b435", ":31d6cfe0"],
+        r"(?i):\d+:[a-f0-9]{32}:([a-f0-9]{32}):::",
+        1,
+        any,
     ),
     family(
         "argument",
         &[
             "--pass",
-            "--password",
             "--token",
             "--secret",
-            "--api-key",
-            "--apikey",
-            "sshpass",
-            "-p",
+            "--api",
+            "--access",
+            "--auth",
+            "--client",
+            "--requirepass",
             "--pwd",
-            "-u",
-            "--user",
-            "-w",
-            "-a",
+            "--http-pass",
+            "sshpass",
             "mysql",
-            "requirepass",
+            "curl",
+            "ldap",
+            "redis-cli",
+            "openssl",
+            "smb",
+            "rpcclient",
+            "freerdp",
+            "rdesktop",
+            "sqlcmd",
+            "mongo",
+            "docker",
+            "podman",
+            "zip ",
+            "7z ",
+            "htpasswd",
             "identified by",
+            "password '",
+            "sqlplus",
+            "ipmitool",
+            "net rpc",
+            "winexe",
         ],
-        r#"(?i)(?:--(?:password|passwd|pass|pwd|token|secret|api-?key|secret-key|access-token|auth-token|client-secret|requirepass)[= ]["']?([^\s"'$<>`*|-][^\s"'<>`|]{3,})|sshpass\s+-p\s*["']?([^\s"'$<>`*]{3,})|mysql(?:dump|admin)?\s[^|;]*?-p([^\s"'$<>`|;-][^\s"'<>`|;]{3,})|curl\s[^|;]*?(?:-u|--user)\s*["']?[^\s:"']{1,60}:([^\s"'$<>`]{3,})|(?:ldapsearch|ldapadd|ldapmodify|ldapwhoami)\s[^|;]*?-w\s*["']?([^\s"'$<>`]{3,})|redis-cli\s[^|;]*?-a\s*["']?([^\s"'$<>`]{3,})|identified\s+by\s+["']([^"']{3,})["']|openssl\s[^|;]*?pass:([^\s"'$<>`]{3,}))"#,
+        r#"(?:--(?i:(?:http-)?password|passwd|passphrase|pass|pwd|token|secret|api-?key|secret-key|access-token|auth-token|client-secret|requirepass)[= ]["']?([^\s"'$<>`*|-][^\s"'<>`|]{3,})|sshpass\s+-p\s*["']?([^\s"'$<>`*]{3,})|mysql(?:dump|admin|sh|import)?\s[^|;]*?\s-p([^\s"'$<>`|;-][^\s"'<>`|;]{3,})|curl\s[^|;]*?(?:-u|--user)\s*["']?[^\s:"'$]{1,60}:([^\s"'$<>`]{3,})|ldap(?:search|add|modify|whoami|passwd|delete)\s[^|;]*?\s-w\s*["']?([^\s"'$<>`]{3,})|redis-cli\s[^|;]*?\s-a\s*["']?([^\s"'$<>`]{3,})|(?i:identified\s+by|with\s+password|user\s+\S+\s+password|set\s+password)\s*=?\s*["']([^"']{3,})["']|openssl\s[^|;]*?(?:pass:|\s-k\s+)([^\s"'$<>`]{3,})|(?:smbclient|rpcclient|net rpc|winexe|smbmap|smbget)\s[^|;]*?-U\s*["']?[^\s%"']{1,60}%([^\s"'$<>`]{3,})|(?:xfreerdp|wlfreerdp|rdesktop)\s[^|;]*?(?:/p:|\s-p\s*)["']?([^\s"'$<>`-][^\s"'$<>`]{2,})|(?:sqlcmd|ipmitool)\s[^|;]*?\s-P\s*["']?([^\s"'$<>`-][^\s"'$<>`]{2,})|mongo(?:sh|dump|restore|export|import)?\s[^|;]*?\s-p\s*["']?([^\s"'$<>`-][^\s"'$<>`]{2,})|(?:docker|podman)\s+login\s[^|;]*?\s-p\s*["']?([^\s"'$<>`-][^\s"'$<>`]{2,})|\bzip\s[^|;]*?-P\s*["']?([^\s"'$<>`-][^\s"'$<>`]{2,})|\b7z\w?\s+\w\s[^|;]*?-p([^\s"'$<>`]{4,})|htpasswd\s+-\w*b\w*\s+\S+\s+\S+\s+["']?([^\s"'$<>`]{3,})|sqlplus\s+\w+/([^\s@"'$]{3,})@)"#,
         0,
         real,
     ),
     family(
         "token_value",
-        &["token", "key", "secret", "credential", "auth"],
-        r#"(?i)(?:token|api[_.-]?key|apikey|secret|access[_.-]?key|auth[_.-]?key|private[_.-]?key|client[_.-]?secret|credential|encryption[_.-]?key|signing[_.-]?key|webhook[_.-]?key|license[_.-]?key|account[_.-]?key|storage[_.-]?key|master[_.-]?key|shared[_.-]?key|deploy[_.-]?key)[\w.-]{0,24}["']?\s{0,3}(?:=>|:=|[:=])\s{0,3}["']?([A-Za-z0-9_./+=~-]{16,})"#,
+        &["token", "api", "secret", "key", "credential", "auth"],
+        r#"(?i)(?:token|api[_.-]?key|apikey|app[_.-]?key|secret|access[_.-]?key|auth[_.-]?key|private[_.-]?key|client[_.-]?secret|credential|encryption[_.-]?key|signing[_.-]?key|webhook[_.-]?key|license[_.-]?key|account[_.-]?key|storage[_.-]?key|master[_.-]?key|shared[_.-]?key|deploy[_.-]?key|service[_.-]?key)[\w.-]{0,24}["']?\s{0,3}(?:=>|:=|[:=])\s{0,3}["']?([A-Za-z0-9_./+=~-]{16,})"#,
         1,
-        token_like,
+        token,
     ),
 ];
 

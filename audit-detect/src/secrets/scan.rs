@@ -1,5 +1,6 @@
 //! The search itself.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
@@ -10,78 +11,10 @@ use crate::normalise::{End, Map};
 use crate::rules::{compile, compile_scan};
 use crate::sieve::Sieve;
 
+/// What the first row of a private key holds, folded.
+const KEY_ANCHORS: [&str; 2] = ["-----begin", "private-lines:"];
 /// A key of more rows than this is none.
 const KEY_ROWS: u32 = 400;
-
-/// Literals one of which is in every row that holds a secret, folded.
-const ANCHORS: [&str; 66] = [
-    "akia",
-    "asia",
-    "abia",
-    "acca",
-    "pass",
-    "pwd",
-    "secret",
-    "token",
-    "key",
-    "auth",
-    "credential",
-    "://",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat",
-    "gldt-",
-    "glrt-",
-    "glptt",
-    "xox",
-    "xapp-",
-    "hooks.slack",
-    "/webhooks/",
-    "sk_",
-    "rk_live",
-    "whsec_",
-    "sk-",
-    "hf_",
-    "npm_",
-    "pypi-",
-    "aiza",
-    "gocspx",
-    "ya29.",
-    "1//0",
-    "_v1_",
-    "hvs.",
-    "hvb.",
-    "dapi",
-    "shpat_",
-    "sg.",
-    "lin_api_",
-    "pul-",
-    "r8_",
-    "sbp_",
-    "glsa_",
-    "rubygems_",
-    "atlasv1",
-    ":aa",
-    "eyj",
-    "$6$",
-    "$y$",
-    "$2a$",
-    "$2b$",
-    "$2y$",
-    "$apr1$",
-    "{ss",
-    "bearer",
-    "basic ",
-    "sig=",
-    "identified by",
-    "curl",
-    " -p",
-    "eaaa",
-];
 
 /// A secret found in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,10 +27,24 @@ pub struct Found {
     pub end: usize,
 }
 
-/// Where in `text`, from `from` on, a secret may be.
+/// The literals one of which is in every secret, and for each the families it stands for, as bits
+/// by their index.
+fn anchors() -> BTreeMap<&'static str, u64> {
+    const { assert!(FAMILIES.len() <= 64) };
+    let mut table: BTreeMap<&'static str, u64> = KEY_ANCHORS.into_iter().map(|a| (a, 0)).collect();
+    for (index, family) in FAMILIES.iter().enumerate() {
+        for anchor in family.anchors {
+            *table.entry(anchor).or_default() |= 1 << index;
+        }
+    }
+    table
+}
+
+/// Where in `text`, from `from` on, a secret may be: the place of a literal one of which is in
+/// every secret of every family.
 pub fn has_anchor(text: &[u8], from: usize) -> Option<usize> {
     static SIEVE: OnceLock<Sieve> = OnceLock::new();
-    let sieve = SIEVE.get_or_init(|| Sieve::new(ANCHORS.into_iter().map(|anchor| (anchor, 0))));
+    let sieve = SIEVE.get_or_init(|| Sieve::new(anchors()));
     sieve.next(text, from).map(|found| found.at)
 }
 
@@ -106,15 +53,13 @@ pub fn has_anchor(text: &[u8], from: usize) -> Option<usize> {
 pub fn find_in(text: &[u8]) -> Vec<Found> {
     let folded = text.to_ascii_lowercase();
     let mut found: Vec<Found> = Vec::new();
-    if has_anchor(&folded, 0).is_none() {
-        return found;
-    }
+    let mut taken = vec![false; text.len()];
     let present = families_in(&folded);
     for (index, family) in FAMILIES.iter().enumerate() {
         if present & 1 << index != 0
             && let Some(regex) = regex(index)
         {
-            family_in(family, regex, text, &mut found);
+            family_in(family, regex, text, &mut taken, &mut found);
         }
     }
     found.sort_by_key(|f| f.start);
@@ -123,15 +68,10 @@ pub fn find_in(text: &[u8]) -> Vec<Found> {
 
 /// Families one of whose anchors is in `folded`, as bits by their index: one pass for all.
 fn families_in(folded: &[u8]) -> u64 {
-    const { assert!(FAMILIES.len() <= 64) };
     static ANCHORED: OnceLock<Option<(AhoCorasick, Vec<u64>)>> = OnceLock::new();
     let anchored = ANCHORED.get_or_init(|| {
-        let (anchors, families): (Vec<&str>, Vec<u64>) = FAMILIES
-            .iter()
-            .enumerate()
-            .flat_map(|(index, family)| family.anchors.iter().map(move |a| (*a, 1 << index)))
-            .unzip();
-        AhoCorasick::new(anchors).ok().map(|automaton| (automaton, families))
+        let (words, families): (Vec<&str>, Vec<u64>) = anchors().into_iter().unzip();
+        AhoCorasick::new(words).ok().map(|automaton| (automaton, families))
     });
     let Some((automaton, families)) = anchored else { return u64::MAX };
     automaton
@@ -139,10 +79,16 @@ fn families_in(folded: &[u8]) -> u64 {
         .fold(0, |present, found| present | families[found.pattern().as_usize()])
 }
 
-fn family_in(family: &Family, regex: &Regex, text: &[u8], found: &mut Vec<Found>) {
+fn family_in(
+    family: &Family,
+    regex: &Regex,
+    text: &[u8],
+    taken: &mut [bool],
+    found: &mut Vec<Found>,
+) {
     let mut captures = regex.create_captures();
     let mut at = 0;
-    while at < text.len() && found.len() < 64 {
+    while at < text.len() {
         regex.captures(regex_automata::Input::new(text).span(at..text.len()), &mut captures);
         let Some(whole) = captures.get_match() else { break };
         let group = match family.group {
@@ -150,6 +96,7 @@ fn family_in(family: &Family, regex: &Regex, text: &[u8], found: &mut Vec<Found>
             group => captures.get_group(group),
         };
         let Some(mut span) = group else { break };
+        span.end = span.start + value_ends(&text[span.start..span.end], family.name);
         while span.end > span.start
             && matches!(text[span.end - 1], b'.' | b',' | b')' | b'\\')
             && family.group != 1
@@ -158,14 +105,29 @@ fn family_in(family: &Family, regex: &Regex, text: &[u8], found: &mut Vec<Found>
         }
         at = whole.end().max(at + 1);
         let value = String::from_utf8_lossy(&text[span.start..span.end]);
-        let overlaps = found.iter().any(|f| f.start < span.end && span.start < f.end);
-        if !value.is_empty() && !overlaps && (family.check)(&value) {
+        let overlaps = taken[span.start..span.end].contains(&true);
+        let before = String::from_utf8_lossy(&text[whole.start()..span.start]);
+        if !value.is_empty() && !overlaps && (family.check)(&value, &before) {
+            taken[span.start..span.end].fill(true);
             found.push(Found { family: family.name, start: span.start, end: span.end });
         } else {
             // something may start inside what was refused
             at = at.min(span.end.max(whole.start() + 1));
         }
     }
+}
+
+/// Where the value of a password ends that stands among others, as in `password=a&user=b`.
+fn value_ends(value: &[u8], family: &str) -> usize {
+    let next = |at: usize| {
+        let name = value[at + 1..].iter().take_while(|b| b.is_ascii_alphabetic() || **b == b'_');
+        let length = name.count();
+        length > 0 && value.get(at + 1 + length) == Some(&b'=')
+    };
+    let cut = (family == "password_value")
+        .then(|| (0..value.len()).find(|at| value[*at] == b'&' && next(*at)))
+        .flatten();
+    cut.unwrap_or(value.len())
 }
 
 fn regex(index: usize) -> Option<&'static Regex> {
@@ -182,25 +144,6 @@ fn key_start() -> Option<&'static Regex> {
 fn key_end() -> Option<&'static Regex> {
     static END: OnceLock<Option<Regex>> = OnceLock::new();
     END.get_or_init(|| compile(KEY_END)).as_ref()
-}
-
-/// `text` with every secret in it replaced by the name of its family.
-pub fn redact(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut scanner = RowScanner::default();
-    for (index, row) in text.split('\n').enumerate() {
-        if index > 0 {
-            out.push('\n');
-        }
-        let mut at = 0;
-        for found in scanner.row_texts(row.as_bytes()) {
-            out.push_str(&String::from_utf8_lossy(&row.as_bytes()[at..found.start]));
-            out.push_str(&format!("[{}]", found.family));
-            at = found.end;
-        }
-        out.push_str(&String::from_utf8_lossy(&row.as_bytes()[at..]));
-    }
-    out
 }
 
 /// Finds secrets row by row; remembers a private key that began in an earlier row.
@@ -246,7 +189,7 @@ impl RowScanner {
     }
 
     /// Secrets of the next row by their place in it.
-    fn row_texts(&mut self, text: &[u8]) -> Vec<Found> {
+    pub(super) fn row_texts(&mut self, text: &[u8]) -> Vec<Found> {
         let mut keys = Vec::new();
         let mut at = 0;
         if let Some((rows, _)) = &mut self.key {
@@ -265,6 +208,11 @@ impl RowScanner {
             } else {
                 self.key = None;
             }
+        }
+        if at == 0 && text.starts_with(b"Private-Lines:") {
+            // the key that PuTTY writes has no end of its own; what is no Base64 ends it
+            self.key = Some((0, 0));
+            return keys;
         }
         while let Some(start) = key_begins(text, at) {
             let end = key_end()

@@ -44,6 +44,177 @@ fn every_family_compiles_and_has_an_anchor_of_its_own() {
     for family in &families::FAMILIES {
         assert!(crate::rules::compile(family.pattern).is_some(), "{}", family.name);
         assert!(!family.anchors.is_empty(), "{}", family.name);
+        assert!(family.anchors.iter().all(|a| a.len() >= 3), "{}", family.name);
+    }
+}
+
+/// A secret of each family and of each spelling with a prefix of its own: what stands before it,
+/// the secret, what stands behind it.
+fn samples() -> Vec<(&'static str, String, String, &'static str)> {
+    let hex = |length: usize| -> String {
+        (0..length).map(|i| char::from(b"0f1e2d3c4b5a6978"[(i * 5 + i / 7) % 16])).collect()
+    };
+    let upper = |length: usize| alnum(length).to_uppercase();
+    let digits = |length: usize| -> String {
+        (0..length).map(|i| char::from(b"1234567890"[(i * 3) % 10])).collect()
+    };
+    let mut all = Vec::new();
+    let mut add = |family, before: &str, secret: String, behind| {
+        all.push((family, before.to_owned(), secret, behind));
+    };
+    add("aws_access_key", "", format!("AKIA{}", upper(16)), "");
+    add("aws_secret", "aws_secret_access_key = ", alnum(40), "");
+    add("aws_secret", "\"SecretAccessKey\": \"", alnum(40), "\"");
+    add("aws_session", "SessionToken: ", alnum(80), "");
+    for prefix in ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"] {
+        add("github", "", format!("{prefix}{}", alnum(36)), "");
+    }
+    for prefix in ["pat", "dt", "rt", "ptt", "soat", "cbt", "agent", "oas", "ft", "imt"] {
+        add("gitlab", "", format!("gl{prefix}-{}", alnum(20)), "");
+    }
+    for prefix in ["xoxb-", "xoxp-", "xoxa-", "xoxe.xoxp-", "xapp-1-"] {
+        add("slack", "", format!("{prefix}{}", alnum(40)), "");
+    }
+    add("slack_hook", "", format!("https://hooks.slack.com/services/{}", alnum(40)), "");
+    add(
+        "discord_hook",
+        "",
+        format!("https://discord.com/api/webhooks/{}/{}", digits(18), alnum(60)),
+        "",
+    );
+    for prefix in ["sk_live_", "rk_test_", "whsec_"] {
+        add("stripe", "", format!("{prefix}{}", alnum(24)), "");
+    }
+    for prefix in ["sk-proj-", "sk-ant-api03-", "sk-svcacct-", "sk-"] {
+        add("ai", "", format!("{prefix}{}", alnum(48)), "");
+    }
+    add("huggingface", "", format!("hf_{}", alnum(34)), "");
+    add("npm", "", format!("npm_{}", alnum(36)), "");
+    add("npmrc", "//npm.example.com/:_authToken=", alnum(30), "");
+    add("pypi", "", format!("pypi-{}", alnum(60)), "");
+    add("google_api", "", format!("AIza{}", alnum(35)), "");
+    for prefix in ["GOCSPX-", "ya29.", "1//0"] {
+        add("google_oauth", "", format!("{prefix}{}", alnum(36)), "");
+    }
+    add("digitalocean", "", format!("dop_v1_{}", hex(64)), "");
+    add("vault", "", format!("hvs.{}", alnum(30)), "");
+    for (head, tail) in [
+        ("dapi", hex(32)),
+        ("shpat_", hex(32)),
+        ("SG.", format!("{}.{}", alnum(22), alnum(43))),
+        ("key-", hex(32)),
+        ("lin_api_", alnum(40)),
+        ("pul-", hex(40)),
+        ("nvapi-", alnum(60)),
+        ("r8_", alnum(37)),
+        ("ATATT3", alnum(60)),
+        ("sntrys_", alnum(60)),
+        ("dt0c01.", format!("{}.{}", upper(24), upper(64))),
+        ("glsa_", alnum(41)),
+        ("ntn_", alnum(46)),
+        ("figd_", alnum(40)),
+        ("pscale_pw_", alnum(43)),
+        ("dp.pt.", alnum(43)),
+        ("ops_eyJ", alnum(120)),
+        ("sbp_", hex(40)),
+        ("fo1_", alnum(43)),
+        ("rnd_", alnum(32)),
+        ("EAAC", alnum(100)),
+        ("sq0atp-", alnum(22)),
+        ("dckr_pat_", alnum(27)),
+        ("HRKU-", alnum(40)),
+        ("AGE-SECRET-KEY-1", upper(58)),
+        ("rubygems_", hex(48)),
+        ("lsv2_pt_", format!("{}_{}", hex(32), hex(10))),
+        ("tvly-", alnum(32)),
+        ("xai-", alnum(80)),
+        ("gsk_", alnum(52)),
+        ("pplx-", alnum(48)),
+        ("EAAA", alnum(60)),
+    ] {
+        add("prefixed", "", format!("{head}{tail}"), "");
+    }
+    add("prefixed", "", format!("{}.atlasv1.{}", alnum(14), alnum(66)), "");
+    add("telegram", "", format!("{}:AA{}", digits(10), alnum(33)), "");
+    add("jwt", "", format!("eyJ{}.{}.{}", alnum(20), alnum(40), alnum(40)), "");
+    for head in ["$1$", "$5$", "$6$", "$apr1$"] {
+        add("password_hash", "", format!("{head}{}${}", alnum(8), alnum(22)), "");
+    }
+    for head in ["$y$j9T$", "$gy$j9T$", "$7$CU"] {
+        add("password_hash", "", format!("{head}{}${}", alnum(22), alnum(43)), "");
+    }
+    add("password_hash", "", format!("$2b$12${}", alnum(53)), "");
+    add(
+        "password_hash",
+        "",
+        format!("$argon2id$v=19$m=65536,t=3,p=4${}${}", alnum(22), alnum(43)),
+        "",
+    );
+    add("password_hash", "", format!("{{SSHA}}{}", alnum(32)), "");
+    add("uri_password", "", format!("redis://:{}@cache:6379/0", alnum(12)), "");
+    add("authorization", "X-Api-Key: ", alnum(32), "");
+    add("authorization", "Authorization: SSWS ", alnum(42), "");
+    add("bearer", "bearer ", alnum(32), "");
+    add("azure_key", "AccountKey=", format!("{}==", alnum(86)), "");
+    add("sas", "https://x.example/c?sp=r&sig=", alnum(44), "");
+    add("docker_auth", "\"auth\": \"", alnum(24), "\"");
+    add("netrc", "machine h login u password ", alnum(12), "");
+    add("password_value", "DB_PASSWORD=", alnum(12), "");
+    add("password_value", "  adminPassword: ", format!("{}&{}", alnum(8), alnum(3)), "");
+    add("password_define", "define('DB_PASSWORD', '", alnum(12), "');");
+    add("password_element", "<password>", alnum(12), "</password>");
+    add("password_attribute", "<add key=\"ApiKey\" value=\"", alnum(32), "\" />");
+    add("password_words", "Your temporary password is ", alnum(12), "");
+    for word in [
+        "数据库密码：",
+        "パスワード: ",
+        "비밀번호: ",
+        "Пароль: ",
+        "Mot de passe : ",
+        "Contraseña: ",
+    ] {
+        add("password_abroad", word, alnum(12), "");
+    }
+    add("pgpass", "db1:5432:app:bob:", alnum(14), "");
+    add("vault_unseal", "Unseal Key 1: ", alnum(44), "");
+    add("ntlm_hash", "a:500:aad3b435b51404eeaad3b435b51404ee:", hex(32), ":::");
+    for (before, behind) in [
+        ("sshpass -p ", " ssh a@b"),
+        ("mysql -uroot -p", " app"),
+        ("curl -u admin:", " https://h/"),
+        ("ldapsearch -D cn=a -w ", " -b dc=x"),
+        ("redis-cli -h h -a ", " info"),
+        ("openssl enc -d -k ", " -in x"),
+        ("smbclient //h/s -U bob%", ""),
+        ("xfreerdp /u:bob /p:", " /v:h"),
+        ("sqlcmd -S db -U sa -P ", ""),
+        ("mongosh -u admin -p ", " --host db"),
+        ("docker login -u bot -p ", " r.example.com"),
+        ("gpg --batch --passphrase ", " -c a"),
+        ("htpasswd -b f bob ", ""),
+        ("ALTER ROLE app WITH PASSWORD '", "';"),
+    ] {
+        add("argument", before, alnum(12), behind);
+    }
+    add("token_value", "TWILIO_AUTH_TOKEN=", hex(32), "");
+    all
+}
+
+#[test]
+fn every_family_is_found_on_a_row_of_its_own() {
+    let samples = samples();
+    for (family, before, secret, behind) in &samples {
+        let row = format!("{before}{secret}{behind}");
+        assert!(has_anchor(row.as_bytes(), 0).is_some(), "{family}: {row}");
+        one(&row, secret);
+        assert!(!redact(&row).contains(secret.as_str()), "{family}: {row}");
+    }
+    for family in &families::FAMILIES {
+        assert!(
+            samples.iter().any(|(name, ..)| *name == family.name),
+            "{} has no sample",
+            family.name
+        );
     }
 }
 
@@ -129,6 +300,18 @@ fn what_is_no_secret_is_left_alone() {
         "password authentication failed for user \"app\"",
         "aws_access_key_id = AKIAXXXXXXXXEXAMPLE1",
         "-rw------- 1 root shadow 1200 /etc/shadow",
+        "bypass: enabled2",
+        "compass: 270deg",
+        "secret_name: prod/db-credentials-v2",
+        "secretName: app-tls-2024",
+        "password_hash_algorithm: argon2id",
+        "passwordMinLength: 12chars",
+        "pass_rate=98.7%",
+        "credentialsProvider=org.apache.hadoop.security2",
+        "sk-learn-pipeline-model-registry",
+        "mysql -h db1.prod.internal -P3306 -uapp",
+        "token_expires_in: 3600seconds",
+        "signing_key_id=projects/p/locations/l/keyRings/k1",
     ] {
         none(text);
     }

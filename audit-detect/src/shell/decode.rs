@@ -50,6 +50,38 @@ pub(super) fn base32(text: &[u8]) -> Option<Vec<u8>> {
     (!out.is_empty()).then_some(out)
 }
 
+/// What gzip, zlib or bare deflate packed, up to a megabyte of it; `None` when it is none of these.
+pub(super) fn inflate(data: &[u8]) -> Option<Vec<u8>> {
+    use miniz_oxide::inflate::{decompress_to_vec_with_limit, decompress_to_vec_zlib_with_limit};
+    const LIMIT: usize = 1 << 20;
+    let unpacked = match data {
+        [0x1f, 0x8b, 8, flags, ..] => {
+            decompress_to_vec_with_limit(data.get(gzip_head(data, *flags)..)?, LIMIT)
+        }
+        [0x78, ..] => decompress_to_vec_zlib_with_limit(data, LIMIT),
+        _ => decompress_to_vec_with_limit(data, LIMIT),
+    };
+    // what was unpacked before a fault is what a shell would have run
+    let out = unpacked.unwrap_or_else(|fault| fault.output);
+    (!out.is_empty()).then_some(out)
+}
+
+/// How long the head of a gzip file is (RFC 1952): ten bytes, then what its flags say.
+fn gzip_head(data: &[u8], flags: u8) -> usize {
+    let mut at = 10;
+    if flags & 4 != 0 {
+        let extra = data.get(10..12).map_or(0, |l| usize::from(l[0]) | usize::from(l[1]) << 8);
+        at += 2 + extra;
+    }
+    for text in [8u8, 16] {
+        if flags & text != 0 {
+            let rest = data.get(at..).unwrap_or_default();
+            at += rest.iter().position(|b| *b == 0).map_or(rest.len(), |end| end + 1);
+        }
+    }
+    at + if flags & 2 != 0 { 2 } else { 0 }
+}
+
 /// Pairs of hex digits; white space, `0x` and `\x` are skipped.
 pub fn hex(text: &[u8]) -> Option<Vec<u8>> {
     let mut digits = Vec::with_capacity(text.len());
@@ -173,6 +205,9 @@ pub(super) fn readable(bytes: Vec<u8>) -> Option<String> {
     enough.then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// No more hidden texts than this are taken from one text.
+const HIDDEN_LIMIT: usize = 64;
+
 /// Texts hidden in `text` in an encoding it also talks about decoding: Base64 runs beside
 /// `base64` or `atob`, hex beside `xxd` or `unhex`, reversed strings beside `rev` or `[::-1]`,
 /// runs of `\x41` or `\101` anywhere, numbers beside `chr`.
@@ -181,8 +216,10 @@ pub fn hidden_texts(text: &str) -> Vec<String> {
     let says = |words: &[&str]| words.iter().any(|w| lower.contains(w));
     let mut found = Vec::new();
     let mut keep = |bytes: Option<Vec<u8>>| {
-        if found.len() < 8
-            && let Some(text) = bytes.and_then(readable)
+        let packed = bytes.as_deref().filter(|b| matches!(b, [0x1f, 0x8b, ..] | [0x78, ..]));
+        let unpacked = packed.and_then(inflate).and_then(readable);
+        if found.len() < HIDDEN_LIMIT
+            && let Some(text) = unpacked.or_else(|| bytes.and_then(readable))
         {
             found.push(text);
         }
@@ -204,7 +241,15 @@ pub fn hidden_texts(text: &str) -> Vec<String> {
     for run in escaped_runs(text.as_bytes()) {
         keep(Some(escapes(run)));
     }
-    if says(&["rev", "[::-1]"]) {
+    let word = |word: &str| {
+        lower.match_indices(word).any(|(at, _)| {
+            let letter = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+            let bytes = lower.as_bytes();
+            !letter(at.checked_sub(1).and_then(|b| bytes.get(b)))
+                && !letter(bytes.get(at + word.len()))
+        })
+    };
+    if word("rev") || says(&["[::-1]", "reverse(", "reversed("]) {
         for quoted in quoted_strings(text) {
             keep(Some(quoted.bytes().rev().collect()));
         }

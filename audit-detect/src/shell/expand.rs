@@ -1,9 +1,9 @@
 //! Parameters, brace lists, wildcards and assignments.
 
-use super::lex::Variables;
+use super::command::Variables;
 
-/// At most this many variables of one line are remembered, none longer than [`VALUE_LIMIT`].
-const VARIABLE_LIMIT: usize = 64;
+/// At most this many variables are remembered, none longer than [`VALUE_LIMIT`].
+const VARIABLE_LIMIT: usize = 256;
 const VALUE_LIMIT: usize = 4096;
 
 /// Paths worth hiding behind wildcards.
@@ -44,7 +44,8 @@ pub(super) fn parameter(text: &[u8], variables: &Variables) -> (String, usize, b
             match braced(&inner, variables) {
                 Some(value) => {
                     let splits = inner.starts_with("IFS") || value.contains(' ');
-                    (value, length, splits)
+                    let plain = !value.contains("$(");
+                    (value, length, splits && plain)
                 }
                 None => (String::from_utf8_lossy(&text[..length]).into_owned(), length, false),
             }
@@ -54,7 +55,11 @@ pub(super) fn parameter(text: &[u8], variables: &Variables) -> (String, usize, b
                 rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
             let name = String::from_utf8_lossy(&rest[..length]).into_owned();
             match lookup(&name, variables) {
-                Some(value) => (value, length + 1, true),
+                Some(value) => {
+                    // what a substitution will print is not known: it stays in one piece
+                    let plain = !value.contains("$(");
+                    (value, length + 1, plain)
+                }
                 None => (format!("${name}"), length + 1, false),
             }
         }
@@ -68,12 +73,10 @@ pub(super) fn parameter(text: &[u8], variables: &Variables) -> (String, usize, b
 }
 
 fn lookup(name: &str, variables: &Variables) -> Option<String> {
-    if let Some(value) = variables.get(name) {
-        return Some(value.clone());
-    }
     match name {
+        // whatever it is set to, it separates words
         "IFS" => Some(" ".into()),
-        _ => None,
+        _ => variables.get(name).cloned(),
     }
 }
 
@@ -128,7 +131,8 @@ fn braced(inner: &str, variables: &Variables) -> Option<String> {
 /// Remembers assignments at the head of a command, behind `export` and its like, and the list of
 /// a `for`.
 pub(super) fn assign(words: &[String], variables: &mut Variables) {
-    let mut words = words;
+    let keywords = words.iter().take_while(|w| super::wrap::KEYWORDS.contains(&w.as_str())).count();
+    let mut words = &words[keywords..];
     if let [first, rest @ ..] = words
         && matches!(first.as_str(), "export" | "declare" | "local" | "readonly" | "typeset" | "set")
     {
@@ -150,11 +154,14 @@ pub(super) fn assign(words: &[String], variables: &mut Variables) {
 }
 
 fn remember(name: &str, value: String, variables: &mut Variables) {
-    if value.len() <= VALUE_LIMIT
-        && (variables.len() < VARIABLE_LIMIT || variables.contains_key(name))
-    {
-        variables.insert(name.to_owned(), value);
+    if value.len() > VALUE_LIMIT {
+        return;
     }
+    if variables.len() >= VARIABLE_LIMIT && !variables.contains_key(name) {
+        // a new one counts for more than an old one
+        variables.pop_first();
+    }
+    variables.insert(name.to_owned(), value);
 }
 
 /// Whether `name` can be a variable.
@@ -180,6 +187,56 @@ pub(super) fn wildcard(word: String) -> String {
     }
     let found = PATHS.iter().find(|p| glob(word.as_bytes(), p.as_bytes(), 64));
     found.map_or(word, |p| (*p).to_owned())
+}
+
+/// Programs that are worth hiding.
+pub(super) fn known_tool(name: &str) -> bool {
+    const TOOLS: [&str; 34] = [
+        "sh", "bash", "dash", "zsh", "ksh", "ash", "cat", "nc", "ncat", "netcat", "socat", "curl",
+        "wget", "python", "python3", "perl", "ruby", "php", "base64", "chmod", "chown", "rm", "dd",
+        "id", "whoami", "uname", "echo", "eval", "ssh", "scp", "telnet", "openssl", "useradd",
+        "crontab",
+    ];
+    TOOLS.contains(&super::wrap::base(name))
+}
+
+/// Whether an expansion cuts one character out of a variable every shell has: `${HOME:0:1}`.
+pub(super) fn slices(spelling: &[u8]) -> bool {
+    let Some(inner) = spelling.strip_prefix(b"${").and_then(|s| s.strip_suffix(b"}")) else {
+        return false;
+    };
+    let mut parts = inner.split(|b| *b == b':');
+    let everywhere: [&[u8]; 8] =
+        [b"PATH", b"HOME", b"PWD", b"SHELL", b"OLDPWD", b"TERM", b"LANG", b"HOSTNAME"];
+    let known = parts.next().is_some_and(|name| everywhere.contains(&name));
+    let number =
+        |p: Option<&[u8]>| p.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit));
+    known && number(parts.next()) && number(parts.next())
+}
+
+/// A path in its shortest spelling: without `//`, `/./` and `/x/..`. Anything else stays as it is.
+pub(super) fn path(word: String) -> String {
+    let odd = word.contains("//") || word.contains("/./") || word.contains("/..");
+    if !odd || word.contains("://") || word.contains(char::is_whitespace) {
+        return word;
+    }
+    let Some(start) = word.find('/') else { return word };
+    let (head, rest) = word.split_at(start);
+    if !matches!(head, "" | "~" | "." | "..") && !head.ends_with(['=', ':', '@']) {
+        return word;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in rest.split('/').skip(1) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|p| *p != "..") => drop(parts.pop()),
+            // there is nothing above the root
+            ".." if head.is_empty() => {}
+            part => parts.push(part),
+        }
+    }
+    let end = if rest.len() > 1 && rest.ends_with('/') && !parts.is_empty() { "/" } else { "" };
+    format!("{head}/{}{end}", parts.join("/"))
 }
 
 fn glob(pattern: &[u8], text: &[u8], budget: u32) -> bool {

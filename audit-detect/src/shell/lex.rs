@@ -1,74 +1,33 @@
 //! From text to pipelines of simple commands.
 
-use std::collections::BTreeMap;
-
+use super::command::{HERE_DOCUMENT, Parsed, Pipeline, Simple, Variables};
 use super::expand;
-
-/// Variables assigned so far, by name.
-pub type Variables = BTreeMap<String, String>;
-
-/// A simple command: words without quotes, and redirections.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Simple {
-    pub(super) words: Vec<String>,
-    /// Operator and target; a here document has the operator `<<<` and its text as target.
-    pub(super) redirects: Vec<(String, String)>,
-}
-
-impl Simple {
-    pub(super) fn is_empty(&self) -> bool {
-        self.words.is_empty() && self.redirects.is_empty()
-    }
-
-    /// The canonical spelling: words and redirections joined by single spaces.
-    pub(super) fn text(&self) -> String {
-        let mut text = self.words.join(" ");
-        for (operator, target) in &self.redirects {
-            if !text.is_empty() {
-                text.push(' ');
-            }
-            text.push_str(operator);
-            if !target.is_empty() {
-                if !operator.ends_with('&') {
-                    text.push(' ');
-                }
-                text.push_str(target);
-            }
-        }
-        text
-    }
-}
-
-/// Commands joined by `|`.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pipeline {
-    pub(super) commands: Vec<Simple>,
-    /// What stands behind it: `;`, `&&`, `||`, `&` or nothing.
-    pub(super) joint: &'static str,
-}
-
-/// What a text holds.
-#[derive(Debug, Default)]
-pub(super) struct Parsed {
-    pub(super) pipelines: Vec<Pipeline>,
-    /// Texts of `$(…)`, backquotes and `<(…)`.
-    pub(super) substitutions: Vec<String>,
-    /// Texts that substitutions decoded.
-    pub(super) decoded: Vec<String>,
-}
 
 /// Reads `text`; assignments on the way go to `variables`.
 pub(super) fn parse(text: &str, variables: &mut Variables, nest: usize) -> Parsed {
+    read(text, variables, nest, true)
+}
+
+/// Reads `text`; assignments on the way are forgotten.
+pub(super) fn peek(text: &str, variables: &mut Variables, nest: usize) -> Parsed {
+    read(text, variables, nest, false)
+}
+
+fn read(text: &str, variables: &mut Variables, nest: usize, assigns: bool) -> Parsed {
     let mut lexer = Lexer {
         text: text.as_bytes(),
         at: 0,
         nest,
         variables,
+        assigns,
         parsed: Parsed::default(),
         pipeline: Pipeline::default(),
         simple: Simple::default(),
         word: None,
         redirect: None,
+        begun: None,
+        ended: 0,
+        depth: 0,
         heredocs: Vec::new(),
     };
     lexer.run();
@@ -81,6 +40,12 @@ struct Word {
     text: Vec<u8>,
     /// Whether any of it was quoted.
     quoted: bool,
+    /// How often quotes or empty expansions interrupt letters.
+    turns: usize,
+    /// How often a backslash does.
+    escapes: usize,
+    /// Expansions whose values are known.
+    expansions: usize,
 }
 
 struct Lexer<'a> {
@@ -88,12 +53,21 @@ struct Lexer<'a> {
     at: usize,
     nest: usize,
     variables: &'a mut Variables,
+    /// Whether assignments are remembered.
+    assigns: bool,
     parsed: Parsed,
     pipeline: Pipeline,
     simple: Simple,
     word: Option<Word>,
     redirect: Option<String>,
-    heredocs: Vec<String>,
+    /// Where the present command begins.
+    begun: Option<usize>,
+    /// Where its last word ended.
+    ended: usize,
+    /// Brackets open.
+    depth: usize,
+    /// Words that end here documents, and whether they were quoted.
+    heredocs: Vec<(String, bool)>,
 }
 
 impl Lexer<'_> {
@@ -110,6 +84,9 @@ impl Lexer<'_> {
 
     fn step(&mut self) {
         let byte = self.peek(0);
+        if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b';' | b'|' | b'&' | b'(' | b')' | b'#') {
+            self.begun.get_or_insert(self.at);
+        }
         match byte {
             b' ' | b'\t' | b'\r' => {
                 self.end_word();
@@ -125,18 +102,28 @@ impl Lexer<'_> {
                     b'\n' => {}
                     b'\r' if self.peek(2) == b'\n' => self.at += 1,
                     0 => self.push(b"\\"),
-                    other => self.push(&[other]),
+                    other => {
+                        let escapes = other.is_ascii_alphanumeric() && self.in_letters();
+                        self.push(&[other]);
+                        self.word.get_or_insert_default().escapes += usize::from(escapes);
+                    }
                 }
                 self.at += 2;
             }
             b'\'' => {
                 let end = find(self.text, self.at + 1, b"'");
                 let part = &self.text[self.at + 1..end];
+                let turns = self.turns_around(part, end + 1);
                 self.push_quoted(part);
+                self.turn(turns);
                 self.at = end + 1;
             }
             b'"' => self.double_quoted(),
-            b'#' if self.word.is_none() => self.at = find(self.text, self.at, b"\n"),
+            b'#' if self.word.is_none() => {
+                let end = find(self.text, self.at, b"\n");
+                self.parsed.comments.push((self.at, end));
+                self.at = end;
+            }
             b'$' => self.dollar(false),
             b'`' => {
                 let end = find(self.text, self.at + 1, b"`");
@@ -174,6 +161,7 @@ impl Lexer<'_> {
                 if !self.simple.is_empty() {
                     self.end_pipeline(";");
                 }
+                self.depth += 1;
             }
             b'(' => {
                 // a function's head, or an array: the brackets belong to the word
@@ -192,6 +180,7 @@ impl Lexer<'_> {
     fn close(&mut self) {
         self.at += 1;
         self.end_pipeline(";");
+        self.depth = self.depth.saturating_sub(1);
         let rest = &self.text[self.at..];
         let piped = rest.iter().find(|b| !matches!(b, b' ' | b'\t')) == Some(&b'|');
         if piped && !rest.trim_ascii_start().starts_with(b"||") {
@@ -209,9 +198,31 @@ impl Lexer<'_> {
         word.text.extend_from_slice(bytes);
     }
 
+    /// Whether a letter or digit of the present word was read last.
+    fn in_letters(&self) -> bool {
+        self.word.as_ref().and_then(|w| w.text.last()).is_some_and(u8::is_ascii_alphanumeric)
+    }
+
+    fn turn(&mut self, count: usize) {
+        self.word.get_or_insert_default().turns += count;
+    }
+
+    /// How often a quoted part that ends before `after` interrupts letters.
+    fn turns_around(&self, part: &[u8], after: usize) -> usize {
+        let letter = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+        let (before, behind) = (self.in_letters(), letter(self.text.get(after)));
+        if part.is_empty() {
+            return usize::from(before || behind);
+        }
+        usize::from(before && letter(part.first())) + usize::from(behind && letter(part.last()))
+    }
+
     fn double_quoted(&mut self) {
+        let end = find(self.text, self.at + 1, b"\"");
+        let turns = self.turns_around(&self.text[(self.at + 1).min(end)..end], end + 1);
         self.at += 1;
         self.push_quoted(b"");
+        self.turn(turns);
         while self.at < self.text.len() {
             match self.peek(0) {
                 b'"' => {
@@ -266,17 +277,35 @@ impl Lexer<'_> {
                 }
                 let end = end.min(self.text.len());
                 let part = super::decode::escapes(&self.text[start..end]);
+                let letters = part.iter().filter(|b| b.is_ascii_alphanumeric()).count();
                 self.push_quoted(&part);
+                // letters that are spelt as numbers
+                if letters >= 2 && (end - start) >= part.len() * 3 {
+                    self.turn(2);
+                }
                 self.at = end + 1;
             }
             b'"' if !quoted => self.at += 1,
             _ => {
-                let (value, length, splits) =
-                    expand::parameter(&self.text[self.at..], self.variables);
+                let rest = &self.text[self.at..];
+                let (value, length, splits) = expand::parameter(rest, self.variables);
+                let spelling = &rest[..length.min(rest.len())];
+                if !quoted {
+                    let separates = spelling.starts_with(b"$IFS") || spelling.starts_with(b"${IFS");
+                    self.simple.disguised |=
+                        (separates && self.in_letters()) || expand::slices(spelling);
+                    let interrupts = value.is_empty() && length <= 4 && self.in_letters();
+                    self.turn(usize::from(interrupts));
+                    let known = splits && !separates;
+                    self.word.get_or_insert_default().expansions += usize::from(known);
+                }
                 self.at += length;
                 // at the head of a word an unknown parameter stays; inside one it hides nothing
                 if splits && !quoted {
-                    for (index, part) in value.split([' ', '\t', '\n']).enumerate() {
+                    let field =
+                        self.variables.get("IFS").cloned().unwrap_or_else(|| " \t\n".into());
+                    let cuts = |c: char| field.contains(c) || c == ' ';
+                    for (index, part) in value.split(cuts).enumerate() {
                         if index > 0 {
                             self.end_word();
                         }
@@ -292,7 +321,10 @@ impl Lexer<'_> {
     fn substitute(&mut self, inner: String, opening: &str) {
         match super::resolve::evaluate(&inner, self.variables, self.nest) {
             Some((value, decoded)) => {
-                if decoded {
+                let named = value.len() >= 2
+                    && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+                self.turn(if named { 2 } else { 0 });
+                if decoded && self.parsed.decoded.len() < super::COMMAND_LIMIT {
                     self.parsed.decoded.push(value.clone());
                 }
                 self.push(value.as_bytes());
@@ -303,9 +335,8 @@ impl Lexer<'_> {
                 self.push(b")");
             }
         }
-        if self.parsed.substitutions.len() < super::COMMAND_LIMIT {
-            self.parsed.substitutions.push(inner);
-        }
+        self.simple.substitutes = true;
+        self.remember_substitution(inner);
     }
 
     fn redirection(&mut self) {
@@ -337,7 +368,8 @@ impl Lexer<'_> {
             self.push(&[first, b'(']);
             self.push(inner.as_bytes());
             self.push(b")");
-            self.parsed.substitutions.push(inner);
+            self.simple.substitutes = true;
+            self.remember_substitution(inner);
             return;
         }
         operator.push(char::from(first));
@@ -356,7 +388,7 @@ impl Lexer<'_> {
             if self.peek(0) == b'-' {
                 self.at += 1;
             }
-            self.redirect = Some("<<".into());
+            self.redirect = Some(HERE_DOCUMENT.into());
         } else {
             self.redirect = Some(operator);
         }
@@ -364,24 +396,72 @@ impl Lexer<'_> {
 
     fn end_word(&mut self) {
         let Some(word) = self.word.take() else { return };
+        self.ended = self.at.min(self.text.len());
+        if word.text.is_empty() && !word.quoted {
+            // an expansion of which nothing is left
+            if let Some(operator) = self.redirect.take().filter(|o| o != HERE_DOCUMENT) {
+                self.simple.redirects.push((operator, String::new()));
+            }
+            return;
+        }
         let text = String::from_utf8_lossy(&word.text).into_owned();
+        self.simple.disguised |= self.disguises(&word, &text);
         if let Some(operator) = self.redirect.take() {
-            if operator == "<<" {
-                self.heredocs.push(text);
-                self.simple.redirects.push(("<<<".into(), String::new()));
+            if operator == HERE_DOCUMENT {
+                self.heredocs.push((text, word.quoted));
+                self.simple.redirects.push((HERE_DOCUMENT.into(), String::new()));
             } else {
                 let text = if word.quoted { text } else { expand::wildcard(text) };
-                self.simple.redirects.push((operator, text));
+                self.simple.redirects.push((operator, expand::path(text)));
             }
             return;
         }
         if word.quoted {
-            self.simple.words.push(text);
+            self.simple.words.push(expand::path(text));
             return;
         }
         match expand::braces(&text) {
-            Some(words) => self.simple.words.extend(words),
-            None => self.simple.words.push(expand::wildcard(text)),
+            Some(words) => {
+                self.simple.disguised |= self.simple.words.is_empty();
+                self.simple.words.extend(words);
+            }
+            None => self.simple.words.push(expand::path(expand::wildcard(text))),
+        }
+    }
+
+    /// Whether a word names a program or a file so that it is not recognised.
+    fn disguises(&self, word: &Word, text: &str) -> bool {
+        let wrapped = |w: &String| {
+            matches!(
+                w.as_str(),
+                "sudo"
+                    | "env"
+                    | "nohup"
+                    | "exec"
+                    | "eval"
+                    | "command"
+                    | "then"
+                    | "do"
+                    | "if"
+                    | "while"
+            )
+        };
+        let program = self.redirect.is_none() && self.simple.words.iter().all(wrapped);
+        if text.len() > 64 || text.contains(['=', ' ', '\n']) {
+            return false;
+        }
+        let spelt = word.turns + word.escapes + word.expansions >= 1 && expand::known_tool(text);
+        let hides = word.turns >= 2 || spelt;
+        let masked = !word.quoted && text.contains(['?', '[']);
+        match program {
+            true => {
+                hides && (word.turns + word.escapes > 0 || word.expansions >= 2) && text.len() >= 2
+                    || masked && expand::wildcard(text.to_owned()) != text
+            }
+            false => {
+                text.starts_with('/')
+                    && (word.turns >= 2 || masked && expand::wildcard(text.to_owned()) != text)
+            }
         }
     }
 
@@ -390,27 +470,42 @@ impl Lexer<'_> {
         if let Some(operator) = self.redirect.take() {
             self.simple.redirects.push((operator, String::new()));
         }
-        let simple = std::mem::take(&mut self.simple);
-        if simple.is_empty() || self.pipeline.commands.len() >= super::COMMAND_LIMIT {
+        let mut simple = std::mem::take(&mut self.simple);
+        let begun = self.begun.take().unwrap_or(self.ended);
+        simple.place = (begun, self.ended.max(begun));
+        if simple.is_empty() {
             return;
         }
-        expand::assign(&simple.words, self.variables);
+        if self.pipeline.commands.len() >= super::COMMAND_LIMIT {
+            self.parsed.cut = true;
+            return;
+        }
+        if self.assigns {
+            expand::assign(&simple.words, self.variables);
+        }
         self.pipeline.commands.push(simple);
     }
 
     fn end_pipeline(&mut self, joint: &'static str) {
         self.end_command();
         let mut pipeline = std::mem::take(&mut self.pipeline);
-        if !pipeline.commands.is_empty() && self.parsed.pipelines.len() < super::COMMAND_LIMIT {
-            pipeline.joint = joint;
-            self.parsed.pipelines.push(pipeline);
+        if pipeline.commands.is_empty() || nothing(&pipeline) {
+            return;
         }
+        if self.parsed.pipelines.len() >= super::COMMAND_LIMIT {
+            self.parsed.cut = true;
+            return;
+        }
+        (pipeline.joint, pipeline.depth) = (joint, self.depth);
+        self.parsed.pipelines.push(pipeline);
     }
 
     /// The bodies of here documents start behind the line that names them.
     fn take_heredocs(&mut self) {
-        for word in std::mem::take(&mut self.heredocs) {
+        for (word, quoted) in std::mem::take(&mut self.heredocs) {
             let mut body = String::new();
+            let start = self.at.min(self.text.len());
+            let mut stop = start;
             while self.at < self.text.len() {
                 let end = find(self.text, self.at, b"\n");
                 let line = String::from_utf8_lossy(&self.text[self.at..end]).into_owned();
@@ -418,22 +513,76 @@ impl Lexer<'_> {
                 if line.trim() == word {
                     break;
                 }
+                stop = end;
                 body.push_str(&line);
                 body.push('\n');
             }
-            let open = self
-                .parsed
-                .pipelines
-                .iter_mut()
-                .flat_map(|p| p.commands.iter_mut())
-                .flat_map(|c| c.redirects.iter_mut())
-                .find(|(operator, target)| operator == "<<<" && target.is_empty());
-            if let Some((_, target)) = open {
-                *target = body;
+            // without quotes around its word a here document runs what is substituted in it
+            let runs = !quoted && self.substitutions_in(start, stop);
+            let recent = self.parsed.pipelines.len().saturating_sub(HEREDOC_REACH);
+            let mut commands =
+                self.parsed.pipelines[recent..].iter_mut().flat_map(|p| &mut p.commands);
+            let waits = |c: &&mut Simple| {
+                c.bodies.len() < c.redirects.iter().filter(|(o, _)| o == HERE_DOCUMENT).count()
+            };
+            if let Some(command) = commands.find(waits) {
+                let mut texts = command.redirects.iter_mut().filter(|(o, _)| o == HERE_DOCUMENT);
+                if let Some((_, target)) = texts.nth(command.bodies.len()) {
+                    *target = body;
+                }
+                command.bodies.push((start, stop));
+                command.substitutes |= runs;
             }
         }
         self.at = self.at.min(self.text.len());
     }
+
+    /// Takes substitutions from the text of a here document; whether there were any.
+    fn substitutions_in(&mut self, start: usize, stop: usize) -> bool {
+        let mut at = start;
+        let before = self.parsed.substitutions.len();
+        while at < stop {
+            match self.text[at] {
+                b'\\' => at += 1,
+                b'`' => {
+                    let end = find(self.text, at + 1, b"`").min(stop);
+                    self.keep_substitution(at + 1, end);
+                    at = end;
+                }
+                b'$' if self.text.get(at + 1) == Some(&b'(') => {
+                    let end = matching(self.text, at + 1).min(stop);
+                    self.keep_substitution(at + 2, end);
+                    at = end;
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        self.parsed.substitutions.len() > before
+    }
+
+    fn keep_substitution(&mut self, start: usize, end: usize) {
+        let inner = String::from_utf8_lossy(&self.text[start..end.max(start)]).into_owned();
+        self.remember_substitution(inner);
+    }
+
+    fn remember_substitution(&mut self, inner: String) {
+        if self.parsed.substitutions.len() < super::COMMAND_LIMIT {
+            self.parsed.substitutions.push(inner);
+        } else {
+            self.parsed.cut = true;
+        }
+    }
+}
+
+/// A here document belongs to a command in one of this many pipelines before it.
+const HEREDOC_REACH: usize = 16;
+
+/// Whether a pipeline does nothing: such as are no reason to leave others out.
+fn nothing(pipeline: &Pipeline) -> bool {
+    let [command] = pipeline.commands.as_slice() else { return false };
+    command.redirects.is_empty()
+        && matches!(command.words.as_slice(), [word] if matches!(word.as_str(), ":" | "true"))
 }
 
 /// Where `needle` is from `from` on; the end of the text when it is not there.

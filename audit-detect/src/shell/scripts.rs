@@ -1,13 +1,15 @@
 //! Text tools that can be foreseen, and code in other languages that runs commands.
 
-use super::lex::Simple;
+use super::command::Simple;
 use super::{decode, wrap};
 
 /// What reads a script from its standard input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
-    /// A shell or another interpreter.
-    Interpreter,
+    /// A shell, here or elsewhere.
+    Shell,
+    /// An interpreter of another language.
+    Language,
     /// `crontab -`: a table of jobs.
     Crontab,
 }
@@ -19,32 +21,71 @@ pub(super) fn reads_script(simple: &Simple) -> Option<Reader> {
     let plain = arguments.iter().all(|a| a.starts_with('-') || a == "/dev/stdin");
     if wrap::SHELLS.contains(&name) {
         let reads = plain || arguments.iter().any(|a| a == "-s");
-        return (reads && !arguments.iter().any(|a| a == "-c")).then_some(Reader::Interpreter);
+        return (reads && !arguments.iter().any(|a| a == "-c")).then_some(Reader::Shell);
     }
+    let ends_in_shell = arguments.last().is_some_and(|a| wrap::SHELLS.contains(&wrap::base(a)));
     match name {
-        "python" | "python2" | "python3" | "perl" | "ruby" | "php" | "node" | "lua" => {
-            plain.then_some(Reader::Interpreter)
-        }
-        "source" | "." => (arguments.first()? == "/dev/stdin").then_some(Reader::Interpreter),
-        "at" | "batch" => Some(Reader::Interpreter),
+        "source" | "." => (arguments.first()? == "/dev/stdin").then_some(Reader::Shell),
+        "at" | "batch" => Some(Reader::Shell),
         "crontab" => plain.then_some(Reader::Crontab),
-        "xargs" => Some(Reader::Interpreter)
-            .filter(|_| arguments.iter().any(|a| wrap::SHELLS.contains(&wrap::base(a)))),
-        _ => None,
+        "xargs" => {
+            arguments.iter().any(|a| wrap::SHELLS.contains(&wrap::base(a))).then_some(Reader::Shell)
+        }
+        "ssh" => wrap::remote_command(&simple.words).is_none().then_some(Reader::Shell),
+        "su" | "sudo" => Some(Reader::Shell),
+        "docker" | "podman" | "kubectl" | "oc" | "lxc" | "nerdctl" | "nsenter" | "chroot" => {
+            ends_in_shell.then_some(Reader::Shell)
+        }
+        _ => (plain && is_language(name)).then_some(Reader::Language),
     }
 }
 
-/// The commands of a crontab, without their times.
-pub(super) fn jobs(table: &str) -> String {
+/// Users that tables of jobs of the system name before the command.
+const USERS: [&str; 6] = ["root", "nobody", "www-data", "daemon", "ubuntu", "admin"];
+
+/// The commands of a table of jobs, without their times and users.
+pub(crate) fn jobs(table: &str) -> String {
     let mut out = String::new();
     for line in table.lines() {
         let line = line.trim();
         let fields = if line.starts_with('@') { 1 } else { 5 };
         let job = line.splitn(fields + 1, [' ', '\t']).nth(fields).unwrap_or(line);
-        out.push_str(job);
+        out.push_str(match job.split_once([' ', '\t']) {
+            Some((user, job)) if USERS.contains(&user) => job,
+            _ => job,
+        });
         out.push('\n');
     }
     out
+}
+
+/// Whether what a text prints may be foreseen: it begins with a tool that makes or changes text.
+pub(super) fn may_print(text: &str) -> bool {
+    const TOOLS: [&str; 20] = [
+        "echo",
+        "printf",
+        "cat",
+        "base64",
+        "gbase64",
+        "base32",
+        "b64decode",
+        "openssl",
+        "xxd",
+        "unhex",
+        "hex",
+        "rev",
+        "tac",
+        "rot13",
+        "tr",
+        "sed",
+        "gunzip",
+        "gzip",
+        "zcat",
+        "iconv",
+    ];
+    let name = text.trim_start().split([' ', '\t', '<']).next().unwrap_or("");
+    let name = wrap::base(name.trim_matches(['"', '\'', '\\']));
+    TOOLS.contains(&name) || is_language(name) || name.contains(['"', '\'', '\\', '$'])
 }
 
 /// What a command that only makes text prints, and whether it decoded something.
@@ -65,21 +106,32 @@ pub(super) fn produce(simple: &Simple) -> Option<(Vec<u8>, bool)> {
             Some((bytes, decoded))
         }
         "printf" => {
-            let (format, values) = arguments.split_first()?;
-            let format = if format == "--" { values.first()? } else { format };
+            let (mut format, mut values) = arguments.split_first()?;
+            if format == "--" {
+                (format, values) = values.split_first()?;
+            }
             let mut values = values.iter();
             let mut text = String::new();
-            let mut rest = format.as_str();
-            while let Some(at) = rest.find('%') {
-                text.push_str(&rest[..at]);
-                match rest.as_bytes().get(at + 1) {
-                    Some(b's' | b'b') => text.push_str(values.next().map_or("", String::as_str)),
-                    Some(b'%') => text.push('%'),
-                    _ => return None,
+            loop {
+                let left = values.len();
+                let mut rest = format.as_str();
+                while let Some(at) = rest.find('%') {
+                    text.push_str(&rest[..at]);
+                    match rest.as_bytes().get(at + 1) {
+                        Some(b's' | b'b') => {
+                            text.push_str(values.next().map_or("", String::as_str));
+                        }
+                        Some(b'%') => text.push('%'),
+                        _ => return None,
+                    }
+                    rest = &rest[at + 2..];
                 }
-                rest = &rest[at + 2..];
+                text.push_str(rest);
+                // the format is used again while values are left
+                if values.len() == 0 || values.len() == left {
+                    break;
+                }
             }
-            text.push_str(rest);
             let bytes = decode::escapes(text.as_bytes());
             let decoded = bytes.len() * 2 < text.len();
             Some((bytes, decoded))
@@ -107,6 +159,9 @@ pub(super) fn filter(simple: &Simple, input: &[u8]) -> Option<(Vec<u8>, bool)> {
             decode::hex(input)?
         }
         "unhex" | "hex" if decodes || name == "unhex" => decode::hex(input)?,
+        "gunzip" | "zcat" | "gzcat" | "unpigz" => decode::inflate(input)?,
+        "gzip" | "pigz" if has_unpacking(arguments) => decode::inflate(input)?,
+        "zlib-flate" if has(&["-uncompress"]) => decode::inflate(input)?,
         "rev" => {
             let text = String::from_utf8_lossy(input);
             let lines: Vec<String> = text.lines().map(|l| l.chars().rev().collect()).collect();
@@ -125,7 +180,9 @@ pub(super) fn filter(simple: &Simple, input: &[u8]) -> Option<(Vec<u8>, bool)> {
             let base = ["b64decode", "decode_base64", "base64_decode", "decode64", "unpack('u"];
             let hexed = ["unhexlify", "fromhex", "'H*'", "\"H*\"", "hex2bin", "(H*)"];
             if base.iter().any(|w| code.contains(w)) {
-                decode::base64(input)?
+                let plain = decode::base64(input)?;
+                let packed = code.contains("decompress") || code.contains("inflate");
+                if packed { decode::inflate(&plain)? } else { plain }
             } else if hexed.iter().any(|w| code.contains(w)) {
                 decode::hex(input)?
             } else if code.contains("[::-1]") || code.contains("reverse") {
@@ -147,7 +204,9 @@ fn translate(arguments: &[String], input: &[u8]) -> Option<Vec<u8>> {
             Some(text.chars().filter(|c| !set.contains(c)).collect::<String>().into_bytes())
         }
         [from, to] if !from.starts_with('-') || from.len() == 1 => {
-            let (from, to) = (decode::tr_set(from), decode::tr_set(to));
+            let set =
+                |s: &str| decode::tr_set(&String::from_utf8_lossy(&decode::escapes(s.as_bytes())));
+            let (from, to) = (set(from), set(to));
             let last = *to.last()?;
             let turn = |c: char| match from.iter().position(|f| *f == c) {
                 Some(at) => to.get(at).copied().unwrap_or(last),
@@ -179,16 +238,26 @@ fn substitute(script: &str, input: &[u8]) -> Option<Vec<u8>> {
     Some(text.into_bytes())
 }
 
-/// Interpreters whose code is searched for commands it runs.
-const LANGUAGES: [&str; 17] = [
+/// Whether a command that packs was told to unpack.
+fn has_unpacking(arguments: &[String]) -> bool {
+    arguments.iter().any(|a| {
+        a == "--decompress" || (a.starts_with('-') && !a.starts_with("--") && a.contains('d'))
+    })
+}
+
+/// Interpreters whose code is searched for commands it runs, without a version behind the name.
+const LANGUAGES: [&str; 24] = [
     "python",
-    "python2",
-    "python3",
+    "pypy",
     "perl",
     "ruby",
     "php",
     "node",
+    "nodejs",
+    "deno",
+    "bun",
     "lua",
+    "luajit",
     "awk",
     "gawk",
     "mawk",
@@ -198,36 +267,65 @@ const LANGUAGES: [&str; 17] = [
     "julia",
     "emacs",
     "osascript",
+    "tclsh",
+    "expect",
+    "Rscript",
+    "pwsh",
 ];
 
-/// Commands that code in another language hands to a shell.
-pub(super) fn calls(text: &str) -> Vec<String> {
-    let head = wrap::base(text.split(' ').next().unwrap_or(""));
-    let head = head.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let known = LANGUAGES.iter().any(|l| l.trim_end_matches(|c: char| c.is_ascii_digit()) == head);
+/// Whether a program, named without its directory, runs code in another language.
+pub(super) fn is_language(name: &str) -> bool {
+    LANGUAGES.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'))
+}
+
+/// Commands that a command line in another language hands to a shell.
+pub(super) fn calls(simple: &Simple) -> Vec<String> {
+    let known = simple.words.first().is_some_and(|w| is_language(wrap::base(w)));
     if !known {
         return Vec::new();
     }
-    let mut found = Vec::new();
-    let bytes = text.as_bytes();
+    let mut code = simple.words.join(" ");
+    if let Some(text) = simple.here() {
+        code.push('\n');
+        code.push_str(text);
+    }
+    calls_in(&code)
+}
+
+/// Commands that code in another language hands to a shell.
+pub(super) fn calls_in(code: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let bytes = code.as_bytes();
     let mut at = 0;
     while let Some(quote) =
-        bytes[at..].iter().position(|b| matches!(b, b'\'' | b'"')).map(|q| at + q)
+        bytes[at..].iter().position(|b| matches!(b, b'\'' | b'"' | b'`')).map(|q| at + q)
     {
         let end = super::lex::find(bytes, quote + 1, &bytes[quote..=quote]);
         if end >= bytes.len() {
             break;
         }
-        if end - quote > 2 && runs_it(&bytes[..quote]) && found.len() < CALL_LIMIT {
-            found.push(String::from_utf8_lossy(&bytes[quote + 1..end]).into_owned());
-        }
         at = end + 1;
+        let text = || String::from_utf8_lossy(&bytes[quote + 1..end]).into_owned();
+        let runs = bytes[quote] == b'`' || runs_it(&bytes[..quote]);
+        if end - quote <= 2 || found.len() >= CALL_LIMIT || !runs {
+            continue;
+        }
+        if bytes[..quote].trim_ascii_end().ends_with(b"[") {
+            // a list of words
+            let close = super::lex::find(bytes, end, b"]");
+            let list = String::from_utf8_lossy(&bytes[quote..close]).into_owned();
+            let words = list.split(['"', '\'']).skip(1).step_by(2).map(str::to_owned);
+            found.push(wrap::quoted(&words.collect::<Vec<_>>()));
+            at = close.min(bytes.len());
+        } else {
+            found.push(text());
+        }
     }
     found
 }
 
 /// Commands taken from one piece of code: no more than this many.
-const CALL_LIMIT: usize = 8;
+const CALL_LIMIT: usize = 64;
 
 /// Whether what stands before a string is a call that runs it.
 fn runs_it(before: &[u8]) -> bool {

@@ -1,21 +1,21 @@
 //! Wrappers: programs that run another program named in their arguments.
 
+use super::command::Simple;
 use super::expand::is_name;
-use super::lex::Simple;
 
 /// Shells, by name.
 pub(super) const SHELLS: [&str; 11] =
     ["sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "csh", "tcsh", "rbash", "mksh"];
 
 /// Keywords before a command.
-const KEYWORDS: [&str; 10] =
+pub(super) const KEYWORDS: [&str; 10] =
     ["if", "then", "else", "elif", "while", "until", "do", "!", "{", "coproc"];
 /// Keywords that end a list.
 const CLOSERS: [&str; 4] = ["fi", "done", "esac", "}"];
 
 /// Wrappers that run the rest of their words: name, options that take a value, and how many words
 /// stand before the command.
-const WRAPPERS: [(&str, &[&str], usize); 30] = [
+const WRAPPERS: [(&str, &[&str], usize); 52] = [
     (
         "sudo",
         &["-u", "-g", "-p", "-C", "-h", "-r", "-t", "-T", "-U", "-D", "-R", "--user", "--group"],
@@ -50,10 +50,34 @@ const WRAPPERS: [(&str, &[&str], usize); 30] = [
     ("flock", &["-w", "-E"], 1),
     ("softlimit", &["-m", "-d"], 0),
     ("catchsegv", &[], 0),
+    ("strace", &["-e", "-o", "-p", "-s", "-u", "-P", "-E"], 0),
+    ("ltrace", &["-e", "-o", "-p", "-s", "-u", "-n"], 0),
+    ("gosu", &[], 1),
+    ("su-exec", &[], 1),
+    ("setpriv", &["--reuid", "--regid"], 0),
+    ("dbus-run-session", &[], 0),
+    ("xvfb-run", &["-s", "-n", "-e", "-f", "-w"], 0),
+    ("fakeroot", &[], 0),
+    ("prlimit", &[], 0),
+    ("eatmydata", &[], 0),
+    ("tini", &[], 0),
+    ("dumb-init", &[], 0),
+    ("firejail", &[], 0),
+    ("systemd-inhibit", &[], 0),
+    ("rlwrap", &["-a", "-b", "-f", "-s", "-S"], 0),
+    ("faketime", &[], 1),
+    ("setarch", &[], 1),
+    ("linux64", &[], 0),
+    ("linux32", &[], 0),
+    ("numactl", &["-m", "-N", "-C"], 0),
+    ("nsenter", &["-t", "--target", "-S", "-G"], 0),
+    ("hyperfine", &["-w", "-r", "-m", "-M", "-p", "-n"], 0),
 ];
 
 /// Wrappers whose own words matter as much as what they run.
-const KEPT: [&str; 4] = ["chroot", "unshare", "flock", "cpulimit"];
+const KEPT: [&str; 5] = ["chroot", "unshare", "flock", "cpulimit", "nsenter"];
+/// No more wrappers than this are taken off one command.
+const LAYERS: usize = 24;
 
 /// A command without its wrappers.
 #[derive(Debug, Default)]
@@ -70,13 +94,15 @@ pub(super) struct Peeled {
     pub(super) heads: Vec<String>,
     /// Whether the program was named with `./` before it.
     pub(super) local: bool,
+    /// Whether there are more wrappers than anybody needs.
+    pub(super) deep: bool,
 }
 
 /// Takes wrappers off a command.
 pub(super) fn peel(mut simple: Simple) -> Peeled {
     let heads = strip_keywords(&mut simple);
-    let mut peeled = Peeled { heads, ..Peeled::default() };
-    for _ in 0..8 {
+    let mut peeled = Peeled { heads, deep: true, ..Peeled::default() };
+    for _ in 0..LAYERS {
         peeled.local = simple.words.first().is_some_and(|w| w.starts_with("./"));
         name_program(&mut simple);
         let assigned = simple.words.iter().take_while(|w| assignment(w)).count();
@@ -85,7 +111,10 @@ pub(super) fn peel(mut simple: Simple) -> Peeled {
             simple.words.drain(..assigned);
             continue;
         }
-        let Some(inner) = wrapped(&simple.words) else { break };
+        let Some(inner) = wrapped(&simple.words) else {
+            peeled.deep = false;
+            break;
+        };
         let name = simple.words[0].as_str();
         peeled.elevated |= matches!(name, "sudo" | "doas" | "pkexec");
         // `sudo` itself says nothing that the command behind it does not, unless it sets variables
@@ -95,6 +124,7 @@ pub(super) fn peel(mut simple: Simple) -> Peeled {
         }
         if KEPT.contains(&name) {
             peeled.scripts.push(quoted(&simple.words[inner..]));
+            peeled.deep = false;
             break;
         }
         simple.words.drain(..inner);
@@ -108,7 +138,7 @@ pub(super) fn peel(mut simple: Simple) -> Peeled {
 pub(super) fn bare(simple: &Simple) -> Simple {
     let mut simple = simple.clone();
     strip_keywords(&mut simple);
-    for _ in 0..8 {
+    for _ in 0..LAYERS {
         name_program(&mut simple);
         let assigned = simple.words.iter().take_while(|w| assignment(w)).count();
         if assigned > 0 && assigned < simple.words.len() {
@@ -191,8 +221,9 @@ fn wrapped(words: &[String]) -> Option<usize> {
     (at < words.len()).then_some(at)
 }
 
-/// Scripts in the arguments: of shells, `eval`, `su -c`, `ssh HOST`, `find -exec`, `xargs`, what
-/// stands behind `--`, and code of other interpreters.
+/// Scripts in the arguments: of shells, `eval`, `su -c`, `ssh HOST`, `find -exec`, `xargs`, of
+/// programs that run something elsewhere, of options that name a command, and code of other
+/// interpreters.
 fn carried(simple: &Simple, scripts: &mut Vec<String>) {
     let words = &simple.words;
     let Some(name) = words.first().map(String::as_str) else { return };
@@ -208,53 +239,166 @@ fn carried(simple: &Simple, scripts: &mut Vec<String>) {
             }
         }
     }
+    for word in words {
+        scripts.extend(optional(word).map(str::to_owned));
+    }
+    let rest = |at: Option<usize>| at.filter(|at| *at < words.len()).map(|at| quoted(&words[at..]));
+    let behind_dashes = words.iter().position(|w| w == "--").map(|at| at + 1);
     match base(name) {
         "eval" => scripts.push(words[1..].join(" ")),
         "trap" => scripts.extend(words.get(1).cloned()),
-        "su" | "runuser" | "script" => {
+        "alias" => {
+            let values = words[1..].iter().filter_map(|w| w.split_once('='));
+            scripts.extend(values.map(|(_, value)| value.to_owned()));
+        }
+        "su" | "runuser" | "script" | "sg" | "expect" => {
             let flag = words.iter().position(|w| matches!(w.as_str(), "-c" | "--command" | "-qc"));
             scripts.extend(flag.and_then(|at| words.get(at + 1)).cloned());
+            scripts.extend(rest(behind_dashes));
         }
-        "watch" | "parallel" | "xargs" => {
+        "watch" => {
+            scripts.extend(after_options(words, &["-n", "-I"]).map(|at| words[at..].join(" ")))
+        }
+        "parallel" | "xargs" | "entr" => {
             let valued = ["-n", "-I", "-P", "-d", "-L", "-a", "-s", "-E", "-j", "-i"];
-            let mut at = 1;
-            while let Some(word) = words.get(at).filter(|w| w.starts_with('-')) {
-                at += if valued.contains(&word.as_str()) { 2 } else { 1 };
-            }
-            if at < words.len() {
-                scripts.push(if name == "watch" {
-                    words[at..].join(" ")
-                } else {
-                    quoted(&words[at..])
-                });
-            }
+            scripts.extend(rest(after_options(words, &valued)));
         }
-        "ssh" => {
-            let mut at = 1;
-            while let Some(word) = words.get(at).filter(|w| w.starts_with('-')) {
-                let valued =
-                    word.len() == 2 && b"pioLlRDFJbceEmOSWwBIQ".contains(&word.as_bytes()[1]);
-                at += if valued { 2 } else { 1 };
-            }
-            if at + 1 < words.len() {
-                scripts.push(words[at + 1..].join(" "));
-            }
-        }
+        "ssh" => scripts.extend(remote_command(words).map(|at| words[at..].join(" "))),
         "find" => {
             let run = |w: &String| matches!(w.as_str(), "-exec" | "-execdir" | "-ok" | "-okdir");
-            if let Some(start) = words.iter().position(run) {
-                let rest = &words[start + 1..];
-                let end = rest.iter().position(|w| w == ";" || w == "+").unwrap_or(rest.len());
-                scripts.push(quoted(&rest[..end]));
+            let mut left = words.as_slice();
+            while let Some(start) = left.iter().position(run) {
+                left = &left[start + 1..];
+                let end = left.iter().position(|w| w == ";" || w == "+").unwrap_or(left.len());
+                scripts.push(quoted(&left[..end]));
             }
         }
-        "docker" | "podman" | "kubectl" | "nsenter" | "systemd-run" | "crictl" | "lxc" | "ip" => {
-            if let Some(at) = words.iter().position(|w| w == "--") {
-                scripts.push(quoted(&words[at + 1..]));
-            }
+        "docker" | "podman" | "nerdctl" => {
+            scripts.extend(rest(behind_dashes.or_else(|| contained(words))));
         }
-        _ => scripts.extend(super::scripts::calls(&simple.text())),
+        "tmux" | "screen" => {
+            scripts.extend(words.iter().skip(1).filter(|w| w.contains(' ')).cloned());
+            let dashed = name == "screen" && words.get(1).is_some_and(|w| w.starts_with('-'));
+            let valued = ["-S", "-t", "-c", "-e", "-h", "-dmS", "-p", "-X"];
+            scripts.extend(rest(after_options(words, &valued)).filter(|_| dashed));
+        }
+        "systemd-run" => {
+            let valued = ["-p", "-u", "-t", "-E", "-M", "-H", "--unit", "--property", "--slice"];
+            scripts.extend(rest(after_options(words, &valued)));
+        }
+        "ip" => {
+            let at = words.windows(2).position(|w| w[0] == "netns" && w[1] == "exec");
+            scripts.extend(rest(at.map(|at| at + 3)));
+        }
+        "ansible" => {
+            let runs = words.iter().any(|w| matches!(w.as_str(), "shell" | "command" | "raw"));
+            let flag = words.iter().position(|w| w == "-a").filter(|_| runs);
+            scripts.extend(flag.and_then(|at| words.get(at + 1)).cloned());
+        }
+        "kubectl" | "oc" | "crictl" | "lxc" | "incus" | "setpriv" | "flatpak-spawn" | "toolbox"
+        | "distrobox" | "wsl" | "start-stop-daemon" => {
+            let deprecated = || {
+                let at = words.iter().position(|w| w == "exec")?;
+                after_options(&words[at..], &["-n", "-c", "--namespace", "--container"])
+                    .map(|pod| at + pod + 1)
+            };
+            scripts.extend(rest(behind_dashes.or_else(deprecated)));
+        }
+        _ => scripts.extend(super::scripts::calls(simple)),
     }
+}
+
+/// Where the first word that is neither an option nor an option's value stands.
+fn after_options(words: &[String], valued: &[&str]) -> Option<usize> {
+    let mut at = 1;
+    while let Some(word) = words.get(at).filter(|w| w.starts_with('-')) {
+        at += if valued.contains(&word.as_str()) { 2 } else { 1 };
+    }
+    (at < words.len()).then_some(at)
+}
+
+/// Where the command that `ssh` runs elsewhere starts.
+pub(super) fn remote_command(words: &[String]) -> Option<usize> {
+    let mut at = 1;
+    let mut host = false;
+    while let Some(word) = words.get(at) {
+        if word.starts_with('-') && word.len() > 1 {
+            let valued = word.len() == 2 && b"pioLlRDFJbceEmOSWwBIQ".contains(&word.as_bytes()[1]);
+            at += if valued { 2 } else { 1 };
+        } else if host {
+            return Some(at);
+        } else {
+            host = true;
+            at += 1;
+        }
+    }
+    None
+}
+
+/// Where the command that runs in a container starts: behind its name, or behind the image.
+fn contained(words: &[String]) -> Option<usize> {
+    const PLAIN: [&str; 18] = [
+        "-d",
+        "-i",
+        "-t",
+        "-it",
+        "-ti",
+        "-dit",
+        "-itd",
+        "-id",
+        "-P",
+        "-q",
+        "--rm",
+        "--privileged",
+        "--init",
+        "--read-only",
+        "--tty",
+        "--interactive",
+        "--detach",
+        "--no-healthcheck",
+    ];
+    let mut at = words.iter().position(|w| w == "run" || w == "exec")? + 1;
+    while let Some(word) = words.get(at).filter(|w| w.starts_with('-')) {
+        let alone = word.contains('=') || PLAIN.contains(&word.as_str());
+        at += if alone { 1 } else { 2 };
+    }
+    Some(at + 1)
+}
+
+/// The command in an option that names one, such as `--checkpoint-action=exec=CMD`,
+/// `ProxyCommand=CMD` or `:!CMD`.
+fn optional(word: &str) -> Option<&str> {
+    const HEADS: [&str; 24] = [
+        "--checkpoint-action=exec=",
+        "--to-command=",
+        "--use-compress-program=",
+        "--rsh=",
+        "--rsync-path=",
+        "--upload-pack=",
+        "--receive-pack=",
+        "--info-script=",
+        "--new-volume-script=",
+        "ProxyCommand=",
+        "ProxyCommand ",
+        "LocalCommand=",
+        "KnownHostsCommand=",
+        "core.sshCommand=",
+        "core.fsmonitor=",
+        "core.pager=",
+        "PROMPT_COMMAND=",
+        "-oProxyCommand=",
+        ":!",
+        ":silent !",
+        ":r !",
+        ".shell ",
+        ".system ",
+        "\\! ",
+    ];
+    if let Some(found) = HEADS.iter().find_map(|h| word.strip_prefix(h)) {
+        return Some(found.trim_start_matches(';'));
+    }
+    word.strip_prefix('!')
+        .filter(|w| w.len() >= 3 && w.starts_with(|c: char| c.is_alphabetic() || c == '/'))
 }
 
 /// The last part of a path.
@@ -263,7 +407,7 @@ pub(super) fn base(word: &str) -> &str {
 }
 
 /// Words as a script that yields the same words.
-fn quoted(words: &[String]) -> String {
+pub(super) fn quoted(words: &[String]) -> String {
     let plain = |w: &String| {
         !w.is_empty()
             && w.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:=+,@%~{}".contains(&b))
