@@ -191,7 +191,7 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<u8> {
 fn detector(config: &Config) -> anyhow::Result<Detector> {
     let mut detector = Detector::embedded();
     if let Some(dir) = &config.detect.rules_dir {
-        detector.rules = Arc::clone(RuleFolder::open(dir)?.rules());
+        detector.rules = Some(Arc::clone(RuleFolder::open(dir)?.rules()));
     }
     if let Some(path) = &config.detect.model {
         detector.model = Some(Arc::new(Model::open(path)?));

@@ -35,18 +35,12 @@ const EXCERPT: usize = 200;
 const FINDINGS: usize = 8;
 
 /// Rules and a model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Detector {
-    /// The rules.
-    pub rules: Arc<RuleSet>,
-    /// The model; `None` judges by rules alone.
+    /// The rules; `None` stands for those of the program, which are made ready when first needed.
+    pub rules: Option<Arc<RuleSet>>,
+    /// The model; `None` stands for that of the program.
     pub model: Option<Arc<Model>>,
-}
-
-impl Default for Detector {
-    fn default() -> Self {
-        Self { rules: crate::rules::embedded(), model: None }
-    }
 }
 
 impl Detector {
@@ -55,11 +49,26 @@ impl Detector {
         Self::default()
     }
 
+    /// The rules.
+    pub fn rules(&self) -> &RuleSet {
+        self.rules.as_deref().unwrap_or_else(|| crate::rules::embedded())
+    }
+
+    /// Makes ready what the first judgement would have to.
+    pub fn prepare(&self) {
+        self.rules();
+        self.model();
+    }
+
+    fn model(&self) -> &Model {
+        self.model.as_deref().unwrap_or_else(|| Model::embedded())
+    }
+
     /// Judges a command line. With `output` it may be a line that was only shown, and only rules
     /// that allow for that count.
     pub fn line(&self, text: &str, variables: &mut Variables, output: bool) -> Assessment {
         let resolved = resolve(text, variables);
-        let hits = self.rules.run(&resolved, output);
+        let hits = self.rules().run(&resolved, output);
         let mut findings = Vec::new();
         if !hits.is_empty() {
             // a secret may be told by how it was typed, and no more once its quotes are gone
@@ -80,8 +89,7 @@ impl Detector {
         findings.sort_by(|a, b| b.score.value().total_cmp(&a.score.value()));
         findings.truncate(FINDINGS);
         let rule = findings.first().map_or(0.0, |f| f.score.value());
-        let model = self.model.as_deref().unwrap_or_else(|| Model::embedded());
-        let chance = if output { 0.0 } else { model.predict(&resolved) };
+        let chance = if output { 0.0 } else { self.model().predict(&resolved) };
         let score = combine(rule, chance);
         if score > rule && score >= 0.35 {
             findings.push(Finding {
@@ -101,7 +109,7 @@ impl Detector {
     /// What a text in a file would be as a script, and what is found for its being written there.
     fn content(&self, written: &Written) -> (f32, Vec<Finding>) {
         let resolved = resolve(&content::script(written), &mut Variables::new());
-        let hits = self.rules.run(&resolved, false);
+        let hits = self.rules().run(&resolved, false);
         let whole = hits.first().map_or(0.0, Hit::score);
         let secrets = secrets::values(&written.text);
         let found = hits.iter().take(FINDINGS).map(|hit| {

@@ -41,7 +41,7 @@ pub(crate) struct Found {
     /// First byte of the word.
     pub(crate) at: usize,
     /// The tag the word was given.
-    pub(crate) tag: u64,
+    tag: u64,
 }
 
 impl Sieve {
@@ -121,9 +121,26 @@ impl Sieve {
         None
     }
 
+    /// The tags of all words in `text`, as one.
+    pub(crate) fn tags(&self, text: &[u8]) -> u64 {
+        let grams = text.windows(GRAM).enumerate().filter_map(|(place, gram)| {
+            let gram = u32::from_le_bytes(*gram.first_chunk()?);
+            let bucket = self.table[slot(gram | FOLD)];
+            (bucket != 0).then_some((place, bucket))
+        });
+        grams
+            .flat_map(|(place, bucket)| self.words(bucket, text, place))
+            .fold(0, |all, found| all | found.tag)
+    }
+
     fn check(&self, bucket: u8, text: &[u8], place: usize, from: usize) -> Option<Found> {
-        self.buckets[usize::from(bucket)].iter().find_map(|word| {
-            let at = place.checked_sub(word.at).filter(|at| *at >= from)?;
+        self.words(bucket, text, place).find(|found| found.at >= from)
+    }
+
+    /// Words of a bucket that are in `text` with the bytes they are known by at `place`.
+    fn words(&self, bucket: u8, text: &[u8], place: usize) -> impl Iterator<Item = Found> {
+        self.buckets[usize::from(bucket)].iter().filter_map(move |word| {
+            let at = place.checked_sub(word.at)?;
             let there = text.get(at..at + word.text.len())?;
             let same = there.iter().zip(&word.text).all(|(a, b)| a | 0x20 == *b);
             same.then_some(Found { at, tag: word.tag })
@@ -166,6 +183,14 @@ mod tests {
         assert_eq!(all(&sieve, "passwor ghp- sk_ pass"), []);
         assert_eq!(all(&sieve, ""), []);
         assert_eq!(all(&sieve, "sk- SK-"), [(0, 3)], "nothing follows the second");
+    }
+
+    #[test]
+    fn words_in_words_are_told_too() {
+        let sieve = Sieve::new([("pass", 1), ("password", 2), ("swo", 4), ("ssw", 8)]);
+        assert_eq!(sieve.tags(b"a PASSWORD= b"), 15);
+        assert_eq!(sieve.tags(b"a PASS b"), 1);
+        assert_eq!(sieve.tags(b"pas"), 0);
     }
 
     #[test]

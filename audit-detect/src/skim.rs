@@ -48,17 +48,17 @@ struct Search<'a> {
 }
 
 impl<'a> Skim<'a> {
-    /// Looks for secrets in `folded`; where commands are read for what rules are about too; and
-    /// where looks count, for prompts. `folded` is `text` in lower case.
-    pub(crate) fn new(text: &'a [u8], folded: &'a [u8], commands: bool, looks: bool) -> Self {
-        let search = |wanted, text: &'a [u8], next: fn(&[u8], usize) -> Option<usize>| {
+    /// Looks for secrets in `text`; where commands are read for what rules are about too; and
+    /// where looks count, for prompts.
+    pub(crate) fn new(text: &'a [u8], commands: bool, looks: bool) -> Self {
+        let search = |wanted, next: fn(&[u8], usize) -> Option<usize>| {
             let hit = if wanted { next(text, 0) } else { None };
             Search { text, next, hit: hit.unwrap_or(text.len()) }
         };
         let searches = [
-            search(true, folded, has_anchor),
-            search(commands, text, next_telling),
-            search(commands && looks, text, next_sign),
+            search(true, has_anchor),
+            search(commands, next_telling),
+            search(commands && looks, next_sign),
         ];
         Self { searches, end: text.len() }
     }
@@ -73,13 +73,6 @@ impl<'a> Skim<'a> {
         }
         self.searches.iter().map(|search| search.hit).min().unwrap_or(self.end)
     }
-}
-
-/// Writes `text` into `folded`, in lower case.
-pub(crate) fn fold(text: &[u8], folded: &mut Vec<u8>) {
-    folded.clear();
-    folded.extend_from_slice(text);
-    folded.make_ascii_lowercase();
 }
 
 /// Where in `text`, from `from` on, the next word is that rules for shown text are about.
@@ -120,8 +113,7 @@ mod tests {
     use super::*;
 
     fn all(text: &str, commands: bool, looks: bool) -> Vec<usize> {
-        let folded = text.to_ascii_lowercase();
-        let mut skim = Skim::new(text.as_bytes(), folded.as_bytes(), commands, looks);
+        let mut skim = Skim::new(text.as_bytes(), commands, looks);
         let mut found = Vec::new();
         let mut from = 0;
         loop {

@@ -101,7 +101,7 @@ impl LocalMonitor {
         let mut detector = Detector::embedded();
         let folder = settings.rules_dir.as_deref().map(RuleFolder::open).transpose()?;
         if let Some(folder) = &folder {
-            detector.rules = Arc::clone(folder.rules());
+            detector.rules = Some(Arc::clone(folder.rules()));
         }
         if let Some(path) = &settings.model {
             detector.model = Some(Arc::new(Model::open(path)?));
@@ -157,7 +157,7 @@ impl LocalMonitor {
         match folder.refresh(Instant::now()) {
             Ok(changed) => {
                 if changed {
-                    self.eye.detector.rules = Arc::clone(folder.rules());
+                    self.eye.detector.rules = Some(Arc::clone(folder.rules()));
                     self.refused = None;
                 }
             }
@@ -175,6 +175,8 @@ impl LocalMonitor {
     }
 
     fn typed(&mut self, window: &Window) {
+        // By the time somebody has typed a line, it can be judged at once.
+        self.eye.detector.prepare();
         let mut lines = Vec::new();
         let touched = self.typist.feed(&window.bytes, window.offset, |line| lines.push(line));
         if self.input == Input::Lines {

@@ -9,7 +9,7 @@ use crate::normalise::{End, Map, Mark, ROW_LIMIT, Rows, Signal, Sink};
 use crate::secrets::{RowScanner, has_anchor};
 use crate::segment::Part;
 use crate::shell::Variables;
-use crate::skim::{Skim, fold, next_telling};
+use crate::skim::{Skim, next_telling};
 
 /// Secrets told that are remembered, so that none is told twice.
 const TOLD: usize = 32;
@@ -24,9 +24,6 @@ pub(super) struct Secrets {
     /// For the screen and for standard error.
     scanners: [RowScanner; 2],
     told: VecDeque<Span>,
-    /// Text in lower case: of a row, and of many.
-    folded: Vec<u8>,
-    slab: Vec<u8>,
     found: Vec<Span>,
 }
 
@@ -44,11 +41,8 @@ impl Secrets {
     /// Looks at a row and returns the families of secrets in it that were not told before.
     fn look(&mut self, stream: Stream, text: &[u8], map: Map<'_>, end: End) -> Vec<&'static str> {
         let which = usize::from(stream == Stream::Stderr);
-        if !self.scanners[which].in_key() {
-            fold(text, &mut self.folded);
-            if has_anchor(&self.folded, 0).is_none() {
-                return Vec::new();
-            }
+        if !self.scanners[which].in_key() && has_anchor(text, 0).is_none() {
+            return Vec::new();
         }
         let mut found: Vec<(&'static str, Span)> = Vec::new();
         self.scanners[which].row(text, map, end, |family, start, stop| {
@@ -174,9 +168,7 @@ impl Sink for Eye {
 
     fn rows(&mut self, rows: Rows<'_>) {
         let commands = self.reads_commands();
-        let mut folded = std::mem::take(&mut self.secrets.slab);
-        fold(rows.text(), &mut folded);
-        let mut skim = Skim::new(rows.text(), &folded, commands, true);
+        let mut skim = Skim::new(rows.text(), commands, true);
         let mut at = 0;
         // Quiet rows are passed over: they would be output with nothing in it.
         while let Some(row) = rows.row_around(match self.awaits_row(commands) {
@@ -186,7 +178,6 @@ impl Sink for Eye {
             self.row(row.text, row.map, End::Newline);
             at = row.next;
         }
-        self.secrets.slab = folded;
     }
 
     fn alternate(&mut self, on: bool) {

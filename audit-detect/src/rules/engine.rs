@@ -1,12 +1,13 @@
 //! Runs rules over resolved command lines.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::expression::Expression;
 use super::file::{Rule, Scope};
-use super::literals;
+use super::prepared;
 use super::text::Text;
 use crate::DetectError;
 use crate::shell::Resolved;
@@ -38,17 +39,28 @@ struct Pattern {
     expression: OnceLock<Option<Expression>>,
 }
 
-impl Pattern {
-    fn new(text: &str, words: &mut Vec<Vec<u8>>) -> Self {
-        let mut literals = Vec::new();
-        for word in literals::required(text).unwrap_or_default() {
-            let at = words.iter().position(|w| *w == word).unwrap_or_else(|| {
-                words.push(word);
-                words.len() - 1
-            });
-            literals.push(at as u16);
+/// Literals, each with its number.
+#[derive(Debug, Default)]
+struct Words {
+    all: Vec<Vec<u8>>,
+    numbers: HashMap<Vec<u8>, u16>,
+}
+
+impl Words {
+    fn number(&mut self, word: Vec<u8>) -> u16 {
+        let next = self.all.len() as u16;
+        let number = *self.numbers.entry(word.clone()).or_insert(next);
+        if number == next {
+            self.all.push(word);
         }
-        Self { text: text.to_owned(), literals, expression: OnceLock::new() }
+        number
+    }
+}
+
+impl Pattern {
+    fn new(text: String, words: &mut Words) -> Self {
+        let literals = prepared::literals_of(&text).into_iter().map(|word| words.number(word));
+        Self { literals: literals.collect(), text, expression: OnceLock::new() }
     }
 
     /// Where it first matches from `from` on.
@@ -102,11 +114,11 @@ impl RuleSet {
     /// # Errors
     /// The literals cannot be searched for together (too many).
     pub fn new(rules: Vec<Rule>) -> Result<Self, DetectError> {
-        let mut words: Vec<Vec<u8>> = Vec::new();
+        let mut words = Words::default();
         let mut compiled = Vec::with_capacity(rules.len());
         for mut rule in rules {
             let mut patterns = |list: &mut Vec<String>| -> Vec<Pattern> {
-                std::mem::take(list).iter().map(|p| Pattern::new(p, &mut words)).collect()
+                std::mem::take(list).into_iter().map(|p| Pattern::new(p, &mut words)).collect()
             };
             let (any, all, none) =
                 (patterns(&mut rule.any), patterns(&mut rule.all), patterns(&mut rule.none));
@@ -115,6 +127,7 @@ impl RuleSet {
             rule.origin = Default::default();
             compiled.push(Compiled { rule, any, all, none });
         }
+        let words = words.all;
         let mut owners = vec![Vec::new(); words.len()];
         let mut always = Vec::new();
         for (index, rule) in compiled.iter().enumerate() {

@@ -119,7 +119,7 @@ fn load(stamp: &Stamp) -> Result<Arc<RuleSet>, DetectError> {
         }
     }
     if more.is_empty() {
-        return Ok(super::embedded());
+        return Ok(Arc::clone(super::embedded()));
     }
     check_examples(&more)?;
     RuleSet::extended(super::embedded_rules()?, more)

@@ -14,6 +14,7 @@ mod expression;
 mod file;
 mod folder;
 mod literals;
+mod prepared;
 mod text;
 
 pub use engine::{Hit, INERT_CEILING, RuleSet};
@@ -51,15 +52,21 @@ pub fn embedded_rules() -> Result<Vec<Rule>, DetectError> {
     Ok(rules)
 }
 
+/// What `rules/literals.txt` must hold.
+///
+/// # Errors
+/// As [`embedded_rules`].
+pub fn prepared() -> Result<String, DetectError> {
+    Ok(prepared::written(&embedded_rules()?))
+}
+
 /// The rules inside the program, read once per process and shared.
-pub fn embedded() -> Arc<RuleSet> {
+pub fn embedded() -> &'static Arc<RuleSet> {
     static SHARED: OnceLock<Arc<RuleSet>> = OnceLock::new();
-    SHARED
-        .get_or_init(|| {
-            let rules = embedded_rules().unwrap_or_default();
-            Arc::new(RuleSet::new(rules).unwrap_or_default())
-        })
-        .clone()
+    SHARED.get_or_init(|| {
+        let rules = embedded_rules().unwrap_or_default();
+        Arc::new(RuleSet::new(rules).unwrap_or_default())
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use aho_corasick::AhoCorasick;
 use regex_automata::meta::Regex;
 
 use super::families::{FAMILIES, Family, KEY_END, KEY_START};
@@ -13,6 +12,8 @@ use crate::sieve::Sieve;
 
 /// What the first row of a private key holds, folded.
 const KEY_ANCHORS: [&str; 2] = ["-----begin", "private-lines:"];
+/// The bit that stands for private keys.
+const KEYS: u64 = 1 << FAMILIES.len();
 /// A key of more rows than this is none.
 const KEY_ROWS: u32 = 400;
 
@@ -27,34 +28,45 @@ pub struct Found {
     pub end: usize,
 }
 
-/// The literals one of which is in every secret, and for each the families it stands for, as bits
-/// by their index.
-fn anchors() -> BTreeMap<&'static str, u64> {
-    const { assert!(FAMILIES.len() <= 64) };
-    let mut table: BTreeMap<&'static str, u64> = KEY_ANCHORS.into_iter().map(|a| (a, 0)).collect();
-    for (index, family) in FAMILIES.iter().enumerate() {
-        for anchor in family.anchors {
-            *table.entry(anchor).or_default() |= 1 << index;
+/// Finds the literals one of which is in every secret, and tells the families they stand for, as
+/// bits by their index.
+fn anchors() -> &'static Sieve {
+    const { assert!(FAMILIES.len() < 64) };
+    static SIEVE: OnceLock<Sieve> = OnceLock::new();
+    SIEVE.get_or_init(|| {
+        let mut table: BTreeMap<String, u64> = BTreeMap::new();
+        for anchor in KEY_ANCHORS {
+            table.insert(anchor.to_owned(), KEYS);
         }
+        for (index, family) in FAMILIES.iter().enumerate() {
+            for anchor in family.anchors.iter().flat_map(|anchor| spellings(anchor)) {
+                *table.entry(anchor).or_default() |= 1 << index;
+            }
+        }
+        Sieve::new(table.iter().map(|(anchor, families)| (anchor.as_str(), *families)))
+    })
+}
+
+/// What an anchor stands for: `?` is a sign between two words, or nothing.
+fn spellings(anchor: &str) -> Vec<String> {
+    match anchor.split_once('?') {
+        None => vec![anchor.to_owned()],
+        Some((a, b)) => ["", "_", "-", "."].map(|sign| format!("{a}{sign}{b}")).into(),
     }
-    table
 }
 
 /// Where in `text`, from `from` on, a secret may be: the place of a literal one of which is in
 /// every secret of every family.
 pub fn has_anchor(text: &[u8], from: usize) -> Option<usize> {
-    static SIEVE: OnceLock<Sieve> = OnceLock::new();
-    let sieve = SIEVE.get_or_init(|| Sieve::new(anchors()));
-    sieve.next(text, from).map(|found| found.at)
+    anchors().next(text, from).map(|found| found.at)
 }
 
 /// Secrets in a row, in order and apart from each other. Private keys are left to [`RowScanner`],
 /// except those in one row.
 pub fn find_in(text: &[u8]) -> Vec<Found> {
-    let folded = text.to_ascii_lowercase();
     let mut found: Vec<Found> = Vec::new();
     let mut taken = vec![false; text.len()];
-    let present = families_in(&folded);
+    let present = anchors().tags(text);
     for (index, family) in FAMILIES.iter().enumerate() {
         if present & 1 << index != 0
             && let Some(regex) = regex(index)
@@ -64,19 +76,6 @@ pub fn find_in(text: &[u8]) -> Vec<Found> {
     }
     found.sort_by_key(|f| f.start);
     found
-}
-
-/// Families one of whose anchors is in `folded`, as bits by their index: one pass for all.
-fn families_in(folded: &[u8]) -> u64 {
-    static ANCHORED: OnceLock<Option<(AhoCorasick, Vec<u64>)>> = OnceLock::new();
-    let anchored = ANCHORED.get_or_init(|| {
-        let (words, families): (Vec<&str>, Vec<u64>) = anchors().into_iter().unzip();
-        AhoCorasick::new(words).ok().map(|automaton| (automaton, families))
-    });
-    let Some((automaton, families)) = anchored else { return u64::MAX };
-    automaton
-        .find_overlapping_iter(folded)
-        .fold(0, |present, found| present | families[found.pattern().as_usize()])
 }
 
 fn family_in(

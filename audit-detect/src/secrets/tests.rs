@@ -44,7 +44,8 @@ fn every_family_compiles_and_has_an_anchor_of_its_own() {
     for family in &families::FAMILIES {
         assert!(crate::rules::compile(family.pattern).is_some(), "{}", family.name);
         assert!(!family.anchors.is_empty(), "{}", family.name);
-        assert!(family.anchors.iter().all(|a| a.len() >= 3), "{}", family.name);
+        let known = |anchor: &&str| anchor.replace('?', "").len() >= 3;
+        assert!(family.anchors.iter().all(known), "{}", family.name);
     }
 }
 
