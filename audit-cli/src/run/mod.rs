@@ -60,6 +60,9 @@ pub(crate) fn run(context: &Context, args: RunArgs) -> anyhow::Result<u8> {
     };
     let program = session.spec.command.program.to_string_lossy().into_owned();
     let engine = (engine.build)(&loaded.config.engine_settings(worker()?))?;
+    // What comes lasts longer than what was, and needs little of it.
+    drop(loaded);
+    audit_pty::give_back();
     let outcome = engine.run(session).map_err(not_started)?;
     tell(&outcome, &program);
     Ok(u8::try_from(outcome.status()).unwrap_or(u8::MAX))
