@@ -38,8 +38,11 @@ fn score(text: &str) -> f32 {
     Detector::embedded().line(text, &mut Variables::new(), false).score
 }
 
-fn missed<'r>(records: &'r [Record], disguise: impl Fn(&str) -> String) -> Vec<&'r Record> {
-    records.iter().filter(|r| score(&disguise(r.text)) < THRESHOLD).collect()
+fn missed<'r>(
+    records: impl IntoIterator<Item = &'r Record>,
+    disguise: impl Fn(&str) -> String,
+) -> Vec<&'r Record> {
+    records.into_iter().filter(|r| score(&disguise(r.text)) < THRESHOLD).collect()
 }
 
 fn list(records: &[&Record]) -> String {
@@ -92,20 +95,24 @@ fn harmless_commands_around_an_attack_do_not_excuse_it() {
 #[test]
 fn many_trivial_commands_before_an_attack_do_not_hide_it() {
     let all = attacks();
-    let plain = missed(&all, str::to_owned).len();
-    for prefix in [":;".repeat(300), "true; ".repeat(300), "echo a; echo b; ".repeat(200)] {
-        let missed = missed(&all, |text| format!("{prefix}{text}"));
-        assert!(missed.len() <= plain + 2, "{} missed:\n{}", missed.len(), list(&missed));
+    for (turn, prefix) in
+        [":;".repeat(300), "true; ".repeat(300), "echo a; echo b; ".repeat(200)].iter().enumerate()
+    {
+        let third = || all.iter().skip(turn).step_by(3);
+        let plain = missed(third(), str::to_owned).len();
+        let missed = missed(third(), |text| format!("{prefix}{text}"));
+        assert!(missed.len() <= plain + 1, "{} missed:\n{}", missed.len(), list(&missed));
     }
 }
 
 #[test]
 fn a_long_argument_before_an_attack_does_not_hide_it() {
     let all = attacks();
-    let plain = missed(&all, str::to_owned).len();
+    let third = || all.iter().step_by(3);
+    let plain = missed(third(), str::to_owned).len();
     let long = format!(": {}; ", "A".repeat(20 << 10));
-    let missed = missed(&all, |text| format!("{long}{text}"));
-    assert!(missed.len() <= plain + 2, "{} missed:\n{}", missed.len(), list(&missed));
+    let missed = missed(third(), |text| format!("{long}{text}"));
+    assert!(missed.len() <= plain + 1, "{} missed:\n{}", missed.len(), list(&missed));
 }
 
 #[test]
@@ -114,7 +121,8 @@ fn what_is_too_much_to_judge_is_told_to_be() {
     for text in [
         different,
         format!("echo {}", "A".repeat(LINE_LIMIT + 1)),
-        "sh -c ".repeat(30) + "id",
+        "eval ".repeat(30) + "id",
+        "echo ".to_owned() + &"$(echo ".repeat(30) + "id" + &")".repeat(30),
         "nohup ".repeat(100) + "id",
     ] {
         assert!(score(&text) >= THRESHOLD, "{}…", &text[..40]);

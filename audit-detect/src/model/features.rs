@@ -123,9 +123,9 @@ fn place(word: &str, out: &mut String) {
         extension(rest, out);
     } else if word.starts_with(['/', '~']) || word.starts_with("$HOME") {
         path(word, out);
-    } else if word.starts_with("$(") {
+    } else if let Some(inner) = word.strip_prefix("$(") {
         out.push_str("$(");
-        out.push_str(program(word[2..].split(' ').next().unwrap_or("")));
+        out.push_str(program(inner.split(' ').next().unwrap_or("")));
     } else if word.starts_with('$') {
         out.push('$');
     } else if word.contains('@') && word.contains(':') {

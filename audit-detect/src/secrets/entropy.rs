@@ -220,12 +220,12 @@ fn words(value: &str) -> bool {
 
 /// Whether `value`, found behind a word such as `token` or `key`, looks like one.
 pub(super) fn token_like(value: &str) -> bool {
+    let path = value.matches('/').count() >= 2;
     value.len() >= 16
         && !placeholder(value)
         && !slug(value)
         && !identifier(value)
-        && !(value.matches('/').count() >= 2 && entropy(value) < 4.2)
-        && entropy(value) >= 3.2
+        && entropy(value) >= if path { 4.2 } else { 3.2 }
         && value.bytes().any(|b| b.is_ascii_digit())
         && value.bytes().any(|b| b.is_ascii_alphabetic())
 }

@@ -158,7 +158,7 @@ fn fetched(words: &[&str]) -> Option<Fetched> {
             let url = words.iter().skip(2).find(|w| w.contains("://") || w.contains('@'))?;
             let at = words.iter().position(|w| w == url)?;
             let directory = words.get(at + 1).filter(|w| !w.starts_with('-'));
-            let name = directory.map_or_else(|| last(url).trim_end_matches(".git"), |d| d);
+            let name = directory.copied().unwrap_or_else(|| last(url).trim_end_matches(".git"));
             let origin =
                 if origin(url) == Origin::Address { Origin::Address } else { Origin::Known };
             one(name, origin).map(|f| Fetched { many: origin == Origin::Address, ..f })
