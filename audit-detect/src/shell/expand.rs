@@ -76,6 +76,7 @@ fn lookup(name: &str, variables: &Variables) -> Option<String> {
     match name {
         // whatever it is set to, it separates words
         "IFS" => Some(" ".into()),
+        "SHELL" => Some(variables.get(name).cloned().unwrap_or_else(|| "/bin/sh".into())),
         _ => variables.get(name).cloned(),
     }
 }

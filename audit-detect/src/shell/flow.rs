@@ -192,8 +192,9 @@ fn target<'w>(words: &[&'w str]) -> Option<&'w str> {
                     && (word.ends_with('o') || (word.ends_with('O') && program != "curl"))
             }
         };
-        if takes {
-            return words.get(index + 1).copied();
+        // `-O - > file` names the file behind it
+        if takes && let Some(file) = words.get(index + 1).filter(|w| **w != "-") {
+            return Some(file);
         }
         if let Some(value) =
             word.strip_prefix("--output=").or(word.strip_prefix("--output-document="))
