@@ -23,11 +23,11 @@ pub(super) fn parts(pipelines: &[Pipeline], comments: &[Stretch]) -> Vec<RawPart
         .collect();
     for pipeline in pipelines {
         let quiet = pipeline.commands.iter().all(talks);
+        let read =
+            pipeline.commands.iter().any(|c| scripts::reads_script(&wrap::bare(c)).is_some());
         for command in &pipeline.commands {
             let (start, end) = command.place;
             parts.push(RawPart { start, end, inert: quiet });
-            let read =
-                pipeline.commands.iter().any(|c| scripts::reads_script(&wrap::bare(c)).is_some());
             for (start, end) in &command.bodies {
                 let inert = !read && !command.substitutes;
                 parts.push(RawPart { start: *start, end: *end, inert });

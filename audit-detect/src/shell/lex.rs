@@ -3,6 +3,9 @@
 use super::command::{HERE_DOCUMENT, Parsed, Pipeline, Simple, Variables};
 use super::expand;
 
+/// Behind more words than this no program is expected any more.
+const HEADS: usize = 8;
+
 /// Reads `text`; assignments on the way go to `variables`.
 pub(super) fn parse(text: &str, variables: &mut Variables, nest: usize) -> Parsed {
     read(text, variables, nest, true)
@@ -446,7 +449,9 @@ impl Lexer<'_> {
                     | "while"
             )
         };
-        let program = self.redirect.is_none() && self.simple.words.iter().all(wrapped);
+        let before = &self.simple.words;
+        let program =
+            self.redirect.is_none() && before.len() <= HEADS && before.iter().all(wrapped);
         if text.len() > 64 || text.contains(['=', ' ', '\n']) {
             return false;
         }

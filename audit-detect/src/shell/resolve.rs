@@ -48,7 +48,8 @@ pub struct Resolved {
 pub fn resolve(text: &str, variables: &mut Variables) -> Resolved {
     let (raw, whole) = bounded(text);
     let out = Resolved { raw: raw.clone(), raw_parts: vec![Vec::new()], ..Resolved::default() };
-    let mut work = Work { out, variables, bytes: 0, known: HashSet::new() };
+    let limit = (AMPLE + SWELL * raw.len()).min(OUTPUT_LIMIT);
+    let mut work = Work { out, variables, bytes: 0, limit, known: HashSet::new() };
     if !whole {
         work.fact(TRUNCATED);
     }
@@ -99,6 +100,9 @@ pub(super) fn evaluate(
 /// Output of commands that only make or change text, and whether they decoded something.
 pub(super) fn output(commands: &[Simple]) -> Option<(Vec<u8>, bool)> {
     let (first, rest) = commands.split_first()?;
+    if rest.len() > FILTER_LIMIT {
+        return None;
+    }
     let (mut bytes, mut decoded) = match first.here() {
         Some(text) => scripts::filter(&wrap::bare(first), text.as_bytes())?,
         None => scripts::produce(&wrap::bare(first))?,
@@ -115,6 +119,8 @@ struct Work<'a> {
     out: Resolved,
     variables: &'a mut Variables,
     bytes: usize,
+    /// No more bytes than this.
+    limit: usize,
     /// Commands and pipelines there are already.
     known: HashSet<String>,
 }
@@ -122,7 +128,7 @@ struct Work<'a> {
 impl Work<'_> {
     /// Takes a script apart; what stands where in it.
     fn script(&mut self, text: &str, nest: usize, layer: usize) -> Vec<RawPart> {
-        if nest > NEST_LIMIT || self.bytes > OUTPUT_LIMIT {
+        if nest > NEST_LIMIT || self.bytes > self.limit {
             self.fact(TRUNCATED);
             return Vec::new();
         }
@@ -164,6 +170,9 @@ impl Work<'_> {
         nest: usize,
         layer: usize,
     ) {
+        if pipeline.commands.len() > FILTER_LIMIT {
+            self.fact(TRUNCATED);
+        }
         let (mut text, mut line) = (String::new(), String::new());
         let (mut text_parts, mut line_parts) = (Vec::new(), Vec::new());
         let mut nested = Vec::new();
@@ -220,7 +229,7 @@ impl Work<'_> {
         let first = self.known.insert(format!("|{text}"));
         if !line.is_empty() && (first || nest == 0) {
             self.bytes += text.len() + line.len();
-            if self.bytes > OUTPUT_LIMIT || self.out.pipelines.len() >= COMMAND_LIMIT {
+            if self.bytes > self.limit || self.out.pipelines.len() >= COMMAND_LIMIT {
                 self.fact(TRUNCATED);
                 return;
             }
@@ -303,7 +312,7 @@ impl Work<'_> {
         if layer > DEPTH_LIMIT || self.out.decoded.contains(&text) {
             return;
         }
-        if self.bytes > OUTPUT_LIMIT || self.out.decoded.len() >= DECODED_LIMIT {
+        if self.bytes > self.limit || self.out.decoded.len() >= DECODED_LIMIT {
             self.fact(TRUNCATED);
             return;
         }
@@ -339,7 +348,7 @@ impl Work<'_> {
         if self.known.contains(&text) {
             return;
         }
-        if self.out.commands.len() >= COMMAND_LIMIT || self.bytes + text.len() > OUTPUT_LIMIT {
+        if self.out.commands.len() >= COMMAND_LIMIT || self.bytes + text.len() > self.limit {
             self.fact(TRUNCATED);
             return;
         }
@@ -355,6 +364,11 @@ impl Work<'_> {
     }
 }
 
+/// Of a line, this many bytes of canonical text are made, and this many times its own length.
+const AMPLE: usize = 64 << 10;
+const SWELL: usize = 8;
+/// A text is followed through no more filters than this.
+const FILTER_LIMIT: usize = 64;
 /// A line writes to no more files than this.
 const WRITTEN_LIMIT: usize = 256;
 /// No more texts than this are decoded from one line.

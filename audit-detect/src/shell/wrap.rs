@@ -227,17 +227,10 @@ fn wrapped(words: &[String]) -> Option<usize> {
 fn carried(simple: &Simple, scripts: &mut Vec<String>) {
     let words = &simple.words;
     let Some(name) = words.first().map(String::as_str) else { return };
-    for (index, word) in words.iter().enumerate() {
-        if SHELLS.contains(&base(word)) {
-            let script = words[index + 1..]
-                .iter()
-                .position(|w| w.starts_with('-') && !w.starts_with("--") && w.contains('c'))
-                .and_then(|flag| words.get(index + 1 + flag + 1));
-            scripts.extend(script.cloned());
-            if script.is_some() {
-                break;
-            }
-        }
+    if let Some(shell) = words.iter().position(|w| SHELLS.contains(&base(w))) {
+        let dashed = |w: &String| w.starts_with('-') && !w.starts_with("--") && w.contains('c');
+        let flag = words[shell + 1..].iter().position(dashed);
+        scripts.extend(flag.and_then(|flag| words.get(shell + 1 + flag + 1)).cloned());
     }
     for word in words {
         scripts.extend(optional(word).map(str::to_owned));
