@@ -60,6 +60,7 @@ fn slow(size: usize) -> Vec<(&'static str, String)> {
         ("many directories", each(&|i| format!("cd d{i}; rm x"), "; ")),
         ("many downloads", each(&|i| format!("curl http://h/{i} -o f{i}; ./f{i}"), "; ")),
         ("many variables", each(&|i| format!("a{i}=${{a{}}}x", i.saturating_sub(1)), "; ")),
+        ("a value that doubles", format!("a=xxxxxxxx; {}", times("a=$a$a; "))),
         ("here documents", times("cat <<E;")),
         ("cases", format!("case x in {}", times("a) b;; "))),
         ("many -exec", format!("find / {}", times("-exec sh -c id ; "))),

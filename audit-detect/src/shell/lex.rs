@@ -5,6 +5,8 @@ use super::expand;
 
 /// Behind more words than this no program is expected any more.
 const HEADS: usize = 8;
+/// Of a value in a text that swells too much this many bytes are left.
+const CUT: usize = 32;
 
 /// Reads `text`; assignments on the way go to `variables`.
 pub(super) fn parse(text: &str, variables: &mut Variables, nest: usize) -> Parsed {
@@ -31,6 +33,7 @@ fn read(text: &str, variables: &mut Variables, nest: usize, assigns: bool) -> Pa
         begun: None,
         ended: 0,
         depth: 0,
+        expanded: 0,
         heredocs: Vec::new(),
     };
     lexer.run();
@@ -69,6 +72,8 @@ struct Lexer<'a> {
     ended: usize,
     /// Brackets open.
     depth: usize,
+    /// Bytes that values of variables have made.
+    expanded: usize,
     /// Words that end here documents, and whether they were quoted.
     heredocs: Vec<(String, bool)>,
 }
@@ -291,8 +296,13 @@ impl Lexer<'_> {
             b'"' if !quoted => self.at += 1,
             _ => {
                 let rest = &self.text[self.at..];
-                let (value, length, splits) = expand::parameter(rest, self.variables);
+                let (mut value, length, splits) = expand::parameter(rest, self.variables);
                 let spelling = &rest[..length.min(rest.len())];
+                self.expanded += value.len();
+                if self.expanded > super::AMPLE + super::SWELL * self.text.len() {
+                    self.parsed.cut = true;
+                    value.truncate(value.floor_char_boundary(CUT));
+                }
                 if !quoted {
                     let separates = spelling.starts_with(b"$IFS") || spelling.starts_with(b"${IFS");
                     self.simple.disguised |=

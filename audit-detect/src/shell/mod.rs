@@ -33,6 +33,9 @@ pub const LINE_LIMIT: usize = 256 << 10;
 pub const DEPTH_LIMIT: usize = 3;
 /// Canonical text made from one line: no more than this many bytes.
 pub(crate) const OUTPUT_LIMIT: usize = 2 << 20;
+/// Nor more than this many, and so many times the line's own length.
+pub(crate) const AMPLE: usize = 64 << 10;
+pub(crate) const SWELL: usize = 8;
 /// Different commands taken from one line: no more than this many, and `@truncated` beyond.
 pub(crate) const COMMAND_LIMIT: usize = 2048;
 /// Layers of quoting, wrapping and encoding together; `@truncated` beyond.

@@ -8,7 +8,8 @@ use super::flow::Flow;
 use super::inert::{self, RawPart};
 use super::written::{self, Written};
 use super::{
-    COMMAND_LIMIT, DEPTH_LIMIT, LINE_LIMIT, NEST_LIMIT, OUTPUT_LIMIT, decode, lex, scripts, wrap,
+    AMPLE, COMMAND_LIMIT, DEPTH_LIMIT, LINE_LIMIT, NEST_LIMIT, OUTPUT_LIMIT, SWELL, decode, lex,
+    scripts, wrap,
 };
 
 /// What a command line means, as far as it can be told without running it.
@@ -364,9 +365,6 @@ impl Work<'_> {
     }
 }
 
-/// Of a line, this many bytes of canonical text are made, and this many times its own length.
-const AMPLE: usize = 64 << 10;
-const SWELL: usize = 8;
 /// A text is followed through no more filters than this.
 const FILTER_LIMIT: usize = 64;
 /// A line writes to no more files than this.
