@@ -103,7 +103,7 @@ impl SessionCore {
             deadline: self.now + self.policy.blocking.approval_timeout,
         };
         let record = self.record_durably(Body::Blocked { block: id, approval: approval.clone() });
-        self.phase = Phase::Blocked(Block {
+        self.phase = Phase::Blocked(Box::new(Block {
             id,
             approval,
             known: verdict.iter().flat_map(findings).collect(),
@@ -112,7 +112,7 @@ impl SessionCore {
             record,
             announced: false,
             refused: false,
-        });
+        }));
         self.announce_block();
     }
 

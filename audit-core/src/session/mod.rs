@@ -71,7 +71,7 @@ pub enum State {
 #[derive(Debug)]
 enum Phase {
     Running,
-    Blocked(Block),
+    Blocked(Box<Block>),
     Draining(ending::Draining),
     Sealing(ending::Sealing),
     Closed,
