@@ -256,19 +256,24 @@ fn lying(lie: &str, question: &str) -> Option<Message> {
 
 #[test]
 fn an_analyser_that_lies_is_refused_the_journal_says_so_and_the_session_is_unharmed() {
-    for engine in ENGINES {
-        for (lie, told) in LIES {
-            let sandbox = Sandbox::new();
-            let timeout = if lie == "silence" { "0.5" } else { "60" };
-            let mut terminal = session_with(&sandbox, engine, &liar(lie), timeout);
-            terminal.type_in(&format!("{DOUBTFUL}\r"));
-            terminal.expect("line: wget");
-            await_told(&sandbox, told);
-            check_unharmed(&mut terminal, &format!("{engine}: {lie}"));
-            terminal.type_in("\u{4}");
-            assert_eq!(terminal.finish().0, 0, "{engine}: {lie}");
-            let id = sandbox.sessions().remove(0);
-            assert_eq!(sandbox.run(["verify", &id]).status, 0, "{engine}: {lie}");
+    std::thread::scope(|scope| {
+        for engine in ENGINES {
+            scope.spawn(move || LIES.iter().for_each(|(lie, told)| check_lie(engine, lie, told)));
         }
-    }
+    });
+}
+
+fn check_lie(engine: &str, lie: &'static str, told: &str) {
+    let what = format!("{engine}: {lie}");
+    let sandbox = Sandbox::new();
+    let timeout = if lie == "silence" { "0.5" } else { "60" };
+    let mut terminal = session_with(&sandbox, engine, &liar(lie), timeout);
+    terminal.type_in(&format!("{DOUBTFUL}\r"));
+    terminal.expect("line: wget");
+    await_told(&sandbox, told);
+    check_unharmed(&mut terminal, &what);
+    terminal.type_in("\u{4}");
+    assert_eq!(terminal.finish().0, 0, "{what}");
+    let id = sandbox.sessions().remove(0);
+    assert_eq!(sandbox.run(["verify", &id]).status, 0, "{what}");
 }
