@@ -153,7 +153,7 @@ _auditty() {
             return 0
             ;;
         auditty__subcmd__analyze)
-            opts="-h --listen --connections --backend --interface --llm-url --llm-model --key-file --key-env --budget --llm-timeout --config --journal --color --help"
+            opts="-h --listen --connections --backend --interface --llm-url --llm-ca-file --llm-model --key-file --key-env --budget --llm-timeout --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -177,6 +177,21 @@ _auditty() {
                     ;;
                 --llm-url)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --llm-ca-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --llm-model)
@@ -1027,7 +1042,7 @@ _auditty() {
             return 0
             ;;
         auditty__subcmd__export)
-            opts="-f -o -h --format --stream --output --unverified --config --journal --color --help"
+            opts="-f -o -h --format --stream --output --unverified --reveal-secrets --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1289,7 +1304,7 @@ _auditty() {
             return 0
             ;;
         auditty__subcmd__replay)
-            opts="-h --speed --max-idle --from --follow --no-timing --unverified --config --journal --color --help"
+            opts="-h --speed --max-idle --from --follow --no-timing --unverified --reveal-secrets --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1393,7 +1408,7 @@ _auditty() {
             return 0
             ;;
         auditty__subcmd__search)
-            opts="-h --session --stream --regex --json --config --journal --color --help"
+            opts="-h --session --stream --regex --reveal-secrets --json --config --journal --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -94,6 +94,7 @@ never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -l follow -d 'Go on as the session goes on'
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -l no-timing -d 'Write everything at once'
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -l unverified -d 'Play a journal that fails verification'
+complete -c auditty -n "__fish_auditty_using_subcommand replay" -l reveal-secrets -d 'Show secrets that the session showed, which otherwise stand as `*`; for root and the owner of the journal, or for root alone'
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c auditty -n "__fish_auditty_using_subcommand verify" -l key -d 'The public key sessions must be signed by, instead of the one the journal directory is known by; what nobody signed then fails too' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand verify" -l checkpoint -d 'A checkpoint of the host log that was kept elsewhere: the log must be a continuation of it. May be given several times' -r -F
@@ -120,6 +121,7 @@ complete -c auditty -n "__fish_auditty_using_subcommand export" -l color -d 'Whe
 always\t'Always'
 never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand export" -l unverified -d 'Export a journal that fails verification, as far as it can be read'
+complete -c auditty -n "__fish_auditty_using_subcommand export" -l reveal-secrets -d 'Show secrets that the session showed, which otherwise stand as `*`; for root and the owner of the journal, or for root alone. `raw` is exact without this for who may see them'
 complete -c auditty -n "__fish_auditty_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c auditty -n "__fish_auditty_using_subcommand import" -s f -l format -d 'Its format' -r -f -a "asciicast\t'asciicast, version 2 or 3'
 ttyrec\t'ttyrec frames'"
@@ -138,6 +140,7 @@ complete -c auditty -n "__fish_auditty_using_subcommand search" -l color -d 'Whe
 always\t'Always'
 never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand search" -l regex -d 'The pattern is a regular expression'
+complete -c auditty -n "__fish_auditty_using_subcommand search" -l reveal-secrets -d 'Show secrets that the session showed, which otherwise stand as `*`; for root and the owner of the journal, or for root alone'
 complete -c auditty -n "__fish_auditty_using_subcommand search" -l json -d 'One JSON object a line'
 complete -c auditty -n "__fish_auditty_using_subcommand search" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c auditty -n "__fish_auditty_using_subcommand recover" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
@@ -232,7 +235,8 @@ complete -c auditty -n "__fish_auditty_using_subcommand analyze" -l backend -d '
 llm\t'A language model behind an HTTP service'"
 complete -c auditty -n "__fish_auditty_using_subcommand analyze" -l interface -d 'Interface of the language model\'s service' -r -f -a "anthropic\t'Anthropic\'s Messages'
 openai\t'Chat completions as OpenAI and many local servers speak them'"
-complete -c auditty -n "__fish_auditty_using_subcommand analyze" -l llm-url -d 'Whole address of the language model\'s service, `http://HOST:PORT/PATH`; put a proxy in front of one that wants TLS' -r -f
+complete -c auditty -n "__fish_auditty_using_subcommand analyze" -l llm-url -d 'Whole address of the language model\'s service, `https://HOST:PORT/PATH` or `http://…`' -r -f
+complete -c auditty -n "__fish_auditty_using_subcommand analyze" -l llm-ca-file -d 'Trust the certificates in this file (PEM) with `https://`, in place of those this system trusts' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand analyze" -l llm-model -d 'Name of the language model' -r
 complete -c auditty -n "__fish_auditty_using_subcommand analyze" -l key-file -d 'Read the service\'s key from this file' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand analyze" -l key-env -d 'Read the service\'s key from this environment variable' -r

@@ -90,6 +90,17 @@ impl Journal {
         Self { conceals: true, ..self }
     }
 
+    /// Has readers told these facts of the session in place of those in the journal.
+    #[must_use]
+    pub fn stating(self, header: Header) -> Self {
+        Self { header, ..self }
+    }
+
+    /// Whether readers get `*` for secrets that were shown.
+    pub fn conceals(&self) -> bool {
+        self.conceals
+    }
+
     /// How many secrets the session's verdicts say were shown.
     ///
     /// # Errors

@@ -57,6 +57,9 @@ pub struct Line {
     pub record: u64,
     /// The line, escape sequences removed.
     pub text: String,
+    /// Whether some of what it was recorded with is of a secret that was shown, and stands as `*`:
+    /// see [`Journal::concealing`].
+    pub secret: bool,
 }
 
 /// The lines of a session, escape sequences removed, in the order they ended.
@@ -65,6 +68,8 @@ pub struct Lines<I> {
     streams: [(Stream, TextLines); Stream::ALL.len()],
     ready: std::collections::VecDeque<Line>,
     last: (Moment, u64),
+    /// By stream: whether what has no end yet holds something concealed.
+    secret: [bool; Stream::ALL.len()],
     wanted: Vec<Stream>,
     done: bool,
     /// Why the entries ended early; told behind the last line.
@@ -90,6 +95,7 @@ impl<I: Iterator<Item = Result<Entry>>> Lines<I> {
             streams: Stream::ALL.map(|s| (s, TextLines::new())),
             ready: std::collections::VecDeque::new(),
             last: (Moment::START, 0),
+            secret: [false; Stream::ALL.len()],
             wanted: streams.to_vec(),
             done: false,
             fault: None,
@@ -102,7 +108,8 @@ impl<I: Iterator<Item = Result<Entry>>> Lines<I> {
         let (at, record) = self.last;
         for (stream, text) in &mut self.streams {
             let rest = text.rest();
-            let line = |text| Line { stream: *stream, at, record, text };
+            let secret = self.secret[usize::from(stream.number())];
+            let line = |text| Line { stream: *stream, at, record, text, secret };
             self.ready.extend(rest.map(line));
         }
     }
@@ -117,13 +124,17 @@ impl<I: Iterator<Item = Result<Entry>>> Lines<I> {
             return;
         };
         let ready = &mut self.ready;
+        let open = &mut self.secret[usize::from(stream.number())];
+        *open |= entry.secret;
         let mut push = |line: &str| {
             ready.push_back(Line {
                 stream: *stream,
                 at: entry.at,
                 record: entry.last,
                 text: line.to_owned(),
+                secret: *open,
             });
+            *open = entry.secret;
         };
         if *stream == Stream::Input {
             // A terminal sends a carriage return for the key that ends a line.

@@ -123,7 +123,7 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     pub(crate) unverified: bool,
     /// Show secrets that the session showed, which otherwise stand as `*`; for root and the owner
-    /// of the journal, or for root alone.
+    /// of the journal, or for root alone. `raw` is exact without this for who may see them.
     #[arg(long)]
     pub(crate) reveal_secrets: bool,
 }

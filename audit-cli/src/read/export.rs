@@ -6,6 +6,7 @@ use std::path::Path;
 use audit_journal::{Format, JournalError, Side, export_script};
 
 use super::checked::{Wanted, checked};
+use super::concealed::Wish;
 use super::progress::Progress;
 use super::whole_file::write_whole;
 use super::{concealed, locate};
@@ -24,12 +25,16 @@ pub(crate) fn export(context: &Context, args: &ExportArgs) -> anyhow::Result<u8>
     let progress = Progress::new("export");
     // The output may be the terminal the bar is on.
     let onto_terminal = args.output.is_none() && io::IsTerminal::is_terminal(&io::stdout());
-    let journal = concealed::open(context, &dir, args.reveal_secrets)?;
+    let wish = match args.format {
+        ExportFormat::Raw if !args.reveal_secrets => Wish::Exact,
+        _ => Wish::of(args.reveal_secrets),
+    };
+    let journal = concealed::open(context, &dir, wish)?;
     let journal = match onto_terminal {
         true => journal,
         false => journal.telling(progress.teller()),
     };
-    concealed::tell(&journal, args.reveal_secrets)?;
+    concealed::tell(context, &journal)?;
     let (format, side) = (format(args.format), args.stream.map(side));
     let fill = |out: &mut dyn Write| {
         let exported = audit_journal::export(&journal, format, side, out);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use audit_journal::{SessionState, SessionSummary, json_line, sessions};
 use serde_json::{Value, json};
 
+use super::concealed::concealed;
 use super::since;
 use crate::args::{LsArgs, StateFilter};
 use crate::config::text_of_size;
@@ -61,7 +62,7 @@ pub(super) fn as_json(summary: &SessionSummary) -> Value {
         "host": header.host,
         "opened": text::rfc3339(summary.opened_unix_millis),
         "seconds": seconds(summary.duration_millis),
-        "command": header.command_line(),
+        "command": concealed(header).command_line(),
         "engine": header.engine,
         "pty": header.pty,
         "imported": header.imported,
@@ -93,7 +94,7 @@ fn row(out: &mut impl Write, summary: &SessionSummary, colour: bool) -> io::Resu
         text::span(Duration::from_millis(summary.duration_millis)),
         text::sanitised(&summary.header.user.name),
         text_of_size(summary.bytes),
-        text::shortened(&summary.header.command_line(), COMMAND_WIDTH),
+        text::shortened(&concealed(&summary.header).command_line(), COMMAND_WIDTH),
     )
 }
 

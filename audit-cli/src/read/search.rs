@@ -7,6 +7,7 @@ use audit_core::Stream;
 use audit_journal::{Journal, Line, Pattern, Reading, json_line};
 use serde_json::json;
 
+use super::concealed::Wish;
 use super::progress::Progress;
 use super::{concealed, locate, streams};
 use crate::args::SearchArgs;
@@ -92,8 +93,8 @@ impl Search<'_> {
         progress: &Progress,
         found: &mut bool,
     ) -> anyhow::Result<()> {
-        let journal =
-            concealed::open(self.context, dir, self.args.reveal_secrets)?.telling(reading);
+        let wish = Wish::of(self.args.reveal_secrets);
+        let journal = concealed::open(self.context, dir, wish)?.telling(reading);
         for line in audit_journal::search(&journal, &self.streams, &self.pattern)? {
             let line = line?;
             *found = true;
@@ -120,6 +121,7 @@ fn object(journal: &Journal, line: &Line) -> String {
         "stream": line.stream.name(),
         "record": line.record,
         "line": line.text,
+        "secret": line.secret,
     }))
 }
 

@@ -11,6 +11,7 @@ use audit_journal::{Entry, Journal, JournalError, SessionSummary, json_line};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::concealed::concealed;
 use super::{locate, ls};
 use crate::args::ShowArgs;
 use crate::config::text_of_size;
@@ -125,7 +126,7 @@ impl Found {
             told.map(|t| json!({ "seconds": seconds(t.at), wanted: inner(&t.value) })).collect()
         };
         let extra = json!({
-            "header": serde_json::to_value(&summary.header)?,
+            "header": serde_json::to_value(concealed(&summary.header))?,
             "counts": self.counts,
             "streams": streams,
             "verdicts": of("verdict"),
@@ -153,7 +154,7 @@ impl Found {
         line("opened", &text::rfc3339(summary.opened_unix_millis));
         line("lasted", &text::span(self.last.since(Moment::START)));
         line("user", &format!("{} on {}", header.user.name, header.host));
-        line("command", &header.command_line());
+        line("command", &concealed(header).command_line());
         let size = format!("{} × {}", header.winsize.rows, header.winsize.columns);
         line("terminal", if header.pty { &size } else { "none (pipe mode)" });
         line("engine", &header.engine);

@@ -7,6 +7,7 @@ mod bad_input;
 mod chance;
 mod crash;
 mod fidelity;
+mod flood;
 mod full_disk;
 #[path = "../common/processes.rs"]
 mod processes;

@@ -113,6 +113,17 @@ impl Terminal {
         }
     }
 
+    /// What was shown so far, which is forgotten.
+    pub(crate) fn forget(&mut self) -> Vec<u8> {
+        self.looked = 0;
+        std::mem::take(&mut self.seen)
+    }
+
+    /// What is shown next, which is not remembered.
+    pub(crate) fn wait_for_bytes(&mut self) -> Vec<u8> {
+        self.output.recv_timeout(PATIENCE).expect("something is shown")
+    }
+
     /// Reads nothing until [`Terminal::go_on`], as a terminal that hangs.
     pub(crate) fn stall(&self) {
         self.stalled.store(true, Ordering::Relaxed);

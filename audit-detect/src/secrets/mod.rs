@@ -11,8 +11,8 @@ mod families;
 mod redact;
 mod scan;
 
-pub use redact::redact;
 pub(crate) use redact::{Redacted, values};
+pub use redact::{conceal, redact};
 pub use scan::{Found, RowScanner, find_in, has_anchor};
 
 #[cfg(test)]

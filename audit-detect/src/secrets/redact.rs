@@ -61,6 +61,15 @@ pub fn redact(text: &str) -> String {
     Redacted::new(text, &[]).text
 }
 
+/// `text` with `*` for every byte of a secret in it, so that everything keeps its place.
+pub fn conceal(text: &str) -> String {
+    let mut concealed = text.to_owned();
+    for (start, end, _) in secrets_in(text) {
+        concealed.replace_range(start..end, &"*".repeat(end - start));
+    }
+    concealed
+}
+
 /// The secrets of a text themselves, for finding them where the text was changed.
 pub(crate) fn values(text: &str) -> Vec<String> {
     secrets_in(text).into_iter().map(|(start, end, _)| text[start..end].to_owned()).collect()

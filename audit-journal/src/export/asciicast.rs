@@ -42,6 +42,10 @@ pub(super) fn write(
     if !command.is_empty() {
         head["command"] = command.into();
     }
+    // Players pass over what they do not know.
+    if journal.conceals() && journal.secrets_shown()? > 0 {
+        head["auditty"] = json!({ "concealed": true });
+    }
     writeln!(out, "{}", json_line(&head)).map_err(write_error)?;
     let mut events = Events { version, out, last: 0, size: header.winsize };
     let mut texts = Stream::ALL.map(|_| Utf8::default());

@@ -1,6 +1,7 @@
 //! One JSON object per line: exact, and easy to take apart.
 //!
-//! The first line is `{"header": …}`. Every other line has `seq` (first record), `last`, `at_ns`
+//! The first line is `{"header": …}`, with `"concealed": true` where secrets that were shown stand as
+//! `*`. Every other line has `seq` (first record), `last`, `at_ns`
 //! and either `stream`, `data_b64`, `masked` and `secret`, or `record` with the record itself.
 
 use std::io::Write;
@@ -17,7 +18,10 @@ use crate::text::json_line;
 
 /// Writes `entries` as lines of JSON.
 pub(super) fn write(journal: &Journal, entries: Entries, out: &mut dyn Write) -> Result<()> {
-    let head = json!({ "header": journal.header() });
+    let mut head = json!({ "header": journal.header() });
+    if journal.conceals() && journal.secrets_shown()? > 0 {
+        head["concealed"] = true.into();
+    }
     writeln!(out, "{}", json_line(&head)).map_err(write_error)?;
     for entry in entries {
         let entry = entry?;

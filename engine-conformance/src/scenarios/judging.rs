@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use audit_core::{Action, Body, End, Language, OnStall};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::scenarios;
 use crate::live::Live;
-use crate::parts::{CRASH, SECOND, STALL, Switch, THREAT};
+use crate::parts::{CRASH, SECOND, STALL, Seen, Switch, THREAT};
 use crate::patience::until_true;
+use crate::processes;
 use crate::scene::Stage;
 
 scenarios![
     a_threat_over_which_the_monitor_crashes_is_judged_again,
+    a_threat_over_which_the_monitor_is_killed_is_judged_again,
     what_is_shown_while_the_monitor_stalls_is_judged_when_it_is_back,
     a_monitor_that_stalls_blocks_where_that_is_the_rule,
     a_second_threat_is_decided_apart_from_the_first,
@@ -39,6 +43,28 @@ fn a_threat_over_which_the_monitor_crashes_is_judged_again(stage: &Stage) {
     let ended = live.end();
     assert!(ended.journal.has_marker("monitor.restarted"), "{}", ended.journal.summary());
     ended.check_screen();
+}
+
+fn a_threat_over_which_the_monitor_is_killed_is_judged_again(stage: &Stage) {
+    let script = format!("echo ready; read -r go; echo {STALL} {THREAT}; cat; exit 3");
+    let scene = stage.sh(&script);
+    Switch::MonitorStalls.on(scene.dir());
+    let mut owned = scene.play_owned();
+    owned.expect("ready");
+    owned.send("go\r");
+    let files = owned.files().clone();
+    let holds = |seen: &Seen| seen.bytes.windows(THREAT.len()).any(|w| w == THREAT.as_bytes());
+    until_true("the monitor is about to judge it", || files.windows().iter().any(holds));
+    // Where everything is one process, nobody can be killed apart from the session.
+    for worker in processes::workers(owned.pid()) {
+        let _ = kill(Pid::from_raw(worker), Signal::SIGKILL);
+    }
+    Switch::MonitorStalls.off(files.dir());
+    owned.expect("session blocked");
+    files.order_by_link(1, approve());
+    owned.expect("approved");
+    owned.send("\x04");
+    assert_eq!(owned.end().status(), 3);
 }
 
 fn what_is_shown_while_the_monitor_stalls_is_judged_when_it_is_back(stage: &Stage) {

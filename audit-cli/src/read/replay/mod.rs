@@ -10,6 +10,7 @@ use audit_core::Record;
 use audit_journal::{Journal, JournalError};
 
 use super::checked::{Wanted, checked};
+use super::concealed::Wish;
 use super::{OUTPUT, concealed, locate};
 use crate::args::ReplayArgs;
 use crate::context::Context;
@@ -23,7 +24,7 @@ use player::{Film, Pace, Player, Records};
 pub(crate) fn replay(context: &Context, args: &ReplayArgs) -> anyhow::Result<u8> {
     let dir = locate(context, &args.session)?;
     checked(context, &dir, Wanted { verb: "plays", unverified: args.unverified, whole: true })?;
-    let journal = concealed::open(context, &dir, args.reveal_secrets)?;
+    let journal = concealed::open(context, &dir, Wish::of(args.reveal_secrets))?;
     let header = journal.header();
     let onto_terminal = stdout().is_terminal();
     let steering = stdin().is_terminal() && onto_terminal && !args.no_timing;
