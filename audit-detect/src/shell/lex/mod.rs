@@ -1,7 +1,12 @@
 //! From text to pipelines of simple commands.
 
+mod find;
+mod heredoc;
+
 use super::command::{HERE_DOCUMENT, Parsed, Pipeline, Simple, Variables};
 use super::expand;
+pub(super) use find::find;
+use find::matching;
 
 /// Behind more words than this no program is expected any more.
 const HEADS: usize = 8;
@@ -515,72 +520,6 @@ impl Lexer<'_> {
         self.parsed.pipelines.push(pipeline);
     }
 
-    /// The bodies of here documents start behind the line that names them.
-    fn take_heredocs(&mut self) {
-        for (word, quoted) in std::mem::take(&mut self.heredocs) {
-            let mut body = String::new();
-            let start = self.at.min(self.text.len());
-            let mut stop = start;
-            while self.at < self.text.len() {
-                let end = find(self.text, self.at, b"\n");
-                let line = String::from_utf8_lossy(&self.text[self.at..end]).into_owned();
-                self.at = end + 1;
-                if line.trim() == word {
-                    break;
-                }
-                stop = end;
-                body.push_str(&line);
-                body.push('\n');
-            }
-            // without quotes around its word a here document runs what is substituted in it
-            let runs = !quoted && self.substitutions_in(start, stop);
-            let recent = self.parsed.pipelines.len().saturating_sub(HEREDOC_REACH);
-            let mut commands =
-                self.parsed.pipelines[recent..].iter_mut().flat_map(|p| &mut p.commands);
-            let waits = |c: &&mut Simple| {
-                c.bodies.len() < c.redirects.iter().filter(|(o, _)| o == HERE_DOCUMENT).count()
-            };
-            if let Some(command) = commands.find(waits) {
-                let mut texts = command.redirects.iter_mut().filter(|(o, _)| o == HERE_DOCUMENT);
-                if let Some((_, target)) = texts.nth(command.bodies.len()) {
-                    *target = body;
-                }
-                command.bodies.push((start, stop));
-                command.substitutes |= runs;
-            }
-        }
-        self.at = self.at.min(self.text.len());
-    }
-
-    /// Takes substitutions from the text of a here document; whether there were any.
-    fn substitutions_in(&mut self, start: usize, stop: usize) -> bool {
-        let mut at = start;
-        let before = self.parsed.substitutions.len();
-        while at < stop {
-            match self.text[at] {
-                b'\\' => at += 1,
-                b'`' => {
-                    let end = find(self.text, at + 1, b"`").min(stop);
-                    self.keep_substitution(at + 1, end);
-                    at = end;
-                }
-                b'$' if self.text.get(at + 1) == Some(&b'(') => {
-                    let end = matching(self.text, at + 1).min(stop);
-                    self.keep_substitution(at + 2, end);
-                    at = end;
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-        self.parsed.substitutions.len() > before
-    }
-
-    fn keep_substitution(&mut self, start: usize, end: usize) {
-        let inner = String::from_utf8_lossy(&self.text[start..end.max(start)]).into_owned();
-        self.remember_substitution(inner);
-    }
-
     fn remember_substitution(&mut self, inner: String) {
         if self.parsed.substitutions.len() < super::COMMAND_LIMIT {
             self.parsed.substitutions.push(inner);
@@ -590,45 +529,9 @@ impl Lexer<'_> {
     }
 }
 
-/// A here document belongs to a command in one of this many pipelines before it.
-const HEREDOC_REACH: usize = 16;
-
 /// Whether a pipeline does nothing: such as are no reason to leave others out.
 fn nothing(pipeline: &Pipeline) -> bool {
     let [command] = pipeline.commands.as_slice() else { return false };
     command.redirects.is_empty()
         && matches!(command.words.as_slice(), [word] if matches!(word.as_str(), ":" | "true"))
-}
-
-/// Where `needle` is from `from` on; the end of the text when it is not there.
-pub(super) fn find(text: &[u8], from: usize, needle: &[u8]) -> usize {
-    let from = from.min(text.len());
-    memchr::memmem::find(&text[from..], needle).map_or(text.len(), |at| from + at)
-}
-
-/// Where the bracket opened at `open` closes; the end of the text when it does not.
-fn matching(text: &[u8], open: usize) -> usize {
-    let (mut depth, mut at) = (0usize, open);
-    while at < text.len() {
-        match text[at] {
-            b'(' => depth += 1,
-            b')' => {
-                depth -= 1;
-                if depth == 0 {
-                    return at;
-                }
-            }
-            b'\\' => at += 1,
-            b'\'' => at = find(text, at + 1, b"'"),
-            b'"' => {
-                at += 1;
-                while at < text.len() && text[at] != b'"' {
-                    at += if text[at] == b'\\' { 2 } else { 1 };
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    text.len()
 }
