@@ -451,3 +451,20 @@ fn settings_may_be_left_out_but_not_misspelt() {
     );
     assert!(read(json!({ "rules": "x" })).is_err());
 }
+
+#[test]
+fn a_line_taken_from_the_history_and_edited_is_judged() {
+    let mut rig = Rig::new();
+    rig.shows("bash-5.2# ");
+    // Keys that were in doubt come behind their echo, and look like the end of the prompt.
+    rig.shows(&format!("# {SHELL}\r\nbash-5.2# "));
+    rig.types(&format!("# {SHELL}"));
+    rig.types("\r");
+    rig.types("\x1b[A");
+    rig.shows(&format!("# {SHELL}"));
+    rig.types("\x01");
+    rig.shows(&format!("\r{}", "\x1b[C".repeat(10)));
+    rig.types("\x04\x04");
+    rig.shows("\x1b[1P\x1b[1P");
+    assert!(blocks(&rig.types("\r")));
+}

@@ -106,7 +106,11 @@ impl Segmenter {
     /// The user typed `keys` on a fresh row; `row` is what it shows now, with or without their
     /// echo.
     pub fn begin(&mut self, row: &str, keys: &[u8]) {
-        let base = &row[..row.len() - overlap(row.as_bytes(), keys)];
+        let mut base = &row[..row.len() - overlap(row.as_bytes(), keys)];
+        if !self.is_prompt(base) && self.is_prompt(row) {
+            // The end of the prompt looks like the first keys.
+            base = row;
+        }
         if self.is_prompt(base) {
             // Whoever waits at a prompt has read what was typed ahead.
             self.ahead = 0;
