@@ -113,9 +113,17 @@ impl Sandbox {
 
     /// The first line of the audit log about `action`, if there is one.
     pub(crate) fn logged(&self, action: &str) -> Option<serde_json::Value> {
+        self.logged_where(|line| line["event.action"] == action)
+    }
+
+    /// The first line of the audit log that is as wanted.
+    pub(crate) fn logged_where(
+        &self,
+        wanted: impl Fn(&serde_json::Value) -> bool,
+    ) -> Option<serde_json::Value> {
         let log = fs::read_to_string(self.path("audit.log")).unwrap_or_default();
         let mut lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
-        lines.find(|line: &serde_json::Value| line["event.action"] == action)
+        lines.find(|line| wanted(line))
     }
 
     /// The directory of a session.

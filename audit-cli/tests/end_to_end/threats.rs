@@ -68,9 +68,15 @@ fn a_threshold_of_one_or_no_blocking_lets_it_pass() {
         terminal.type_in(&format!("{THREAT}\r"));
         terminal.expect("got: bash");
         if is_judged {
-            until("it is judged", || sandbox.logged("threat-found").is_some());
-            let found = sandbox.logged("threat-found").unwrap();
-            assert!(found["auditty.score"].as_f64() > Some(0.7), "{name}: {found}");
+            // What the program prints of it counts less, and may be judged first.
+            let found = || {
+                sandbox.logged_where(|line| {
+                    line["event.action"] == "threat-found"
+                        && line["auditty.score"].as_f64() > Some(0.7)
+                })
+            };
+            until("it is judged", || found().is_some());
+            let found = found().unwrap();
             assert_eq!(status(&sandbox)["score"], found["auditty.score"], "{name}");
         }
         assert_eq!(status(&sandbox)["state"], "running", "{name}");
