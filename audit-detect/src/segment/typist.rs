@@ -38,6 +38,8 @@ pub struct Typist {
     unknown: bool,
     /// The next byte is no key but text (`lnext`, quoted insert).
     quoted: bool,
+    /// A string has begun on this line that a terminal may be answering with.
+    answering: bool,
     /// Offset of the line's first byte, once it has one.
     start: Option<u64>,
     /// There are no keys: a pipe brings lines.
@@ -143,6 +145,13 @@ impl Typist {
                     b'f' => self.word_right(),
                     b'd' => self.delete_word(),
                     0x7f | 0x08 => self.delete_word_back(is_no_word),
+                    // What a terminal answers, up to the string terminator, or a key with Alt: what
+                    // follows is kept, and what comes behind the answer stands for itself.
+                    b'P' | b'_' | b'^' | b'X' => (self.answering, self.unknown) = (true, true),
+                    b'\\' if std::mem::take(&mut self.answering) => {
+                        self.line.insert(self.cursor, b'\n');
+                        self.cursor += 1;
+                    }
                     // Alone it may begin the commands of an editor in the manner of vi.
                     _ => self.unknown = true,
                 }
@@ -195,7 +204,7 @@ impl Typist {
 
     fn clear(&mut self) {
         self.line.clear();
-        (self.cursor, self.unknown, self.start) = (0, false, None);
+        (self.cursor, self.unknown, self.answering, self.start) = (0, false, false, None);
     }
 
     fn submit(&mut self, at: u64, ends: bool, submitted: &mut impl FnMut(Submitted)) {
@@ -355,6 +364,14 @@ mod tests {
         ] {
             assert_eq!(line(typed), wanted, "{typed:?}");
         }
+    }
+
+    #[test]
+    fn what_a_terminal_answers_does_not_hide_what_is_typed_behind_it() {
+        let typed = "\x1b[>84;0;0c\x1bP>|tmux 3.3a\x1b\\id\r";
+        assert_eq!(lines(typed), [(">|tmux 3.3a\nid".to_owned(), false, false)]);
+        assert_eq!(lines("\x1b]11;rgb:0/0/0\x07id\r")[0].0, "id");
+        assert_eq!(lines("i\x1b\\d\r")[0].0, "id", "no answer had begun");
     }
 
     #[test]
