@@ -1,6 +1,7 @@
 //! Processes as `/proc` and `waitid(2)` tell of them.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use audit_core::Exit;
 
@@ -38,6 +39,7 @@ struct Stat {
     /// A letter of `proc_pid_stat(5)`.
     state: u8,
     parent: i32,
+    group: i32,
     session: i32,
 }
 
@@ -47,13 +49,34 @@ fn stat(pid: i32) -> Option<Stat> {
     let mut fields = line[line.rfind(')')? + 1..].split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
-    let session = fields.nth(1)?.parse().ok()?;
-    Some(Stat { state, parent, session })
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
+    Some(Stat { state, parent, group, session })
 }
 
 /// Whether a signal has stopped this process.
 pub(crate) fn is_stopped(pid: i32) -> bool {
     stat(pid).is_some_and(|stat| stat.state == b'T')
+}
+
+/// The process group of this process, if there is one.
+pub(crate) fn group_of(pid: i32) -> Option<i32> {
+    stat(pid).map(|stat| stat.group)
+}
+
+/// A process that has not stopped after this long waits for a disk or a network.
+const STOPPING: Duration = Duration::from_millis(50);
+
+/// Waits until each of these processes, which were told to stop, has stopped or is gone.
+pub(crate) fn until_stopped<'a>(pids: impl IntoIterator<Item = &'a i32>) {
+    let started = Instant::now();
+    let moves =
+        |pid| stat(pid).is_some_and(|stat| !matches!(stat.state, b'T' | b't' | b'Z' | b'X'));
+    for pid in pids {
+        while moves(*pid) && started.elapsed() < STOPPING {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
 }
 
 /// Whether `pid` is `ancestor`, a descendant of it, or a process of its session. A process that

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use audit_core::{Effect, Event, Step};
 
 use super::Ends;
-use crate::process::{is_stopped, members};
+use crate::process::{group_of, is_stopped, members, until_stopped};
 use crate::spawn::{Child, Guard};
 use crate::sys;
 
@@ -44,26 +44,34 @@ impl Ends {
         None
     }
 
-    /// The child first, so that a shell does not take the stop of its job for job control; then
-    /// what the user waits for, and then whatever else is of the session.
+    /// The shells first, and only once they stand still what the user waits for: a shell that sees
+    /// its job stop takes that for job control and goes on without it.
     fn freeze(&mut self) {
-        self.signal_child(libc::SIGSTOP);
-        self.signal_group(self.foreground(), libc::SIGSTOP);
-        let frozen = self.stop_members(|pid| !is_stopped(pid));
-        self.frozen.extend(frozen);
+        let foreground = self.foreground();
+        let is_behind = |pid| foreground.is_none() || group_of(pid) != foreground;
+        if self.pid().is_some_and(is_behind) {
+            self.signal_child(libc::SIGSTOP);
+            until_stopped(&self.pid());
+        }
+        let behind = self.stop_members(|pid| !is_stopped(pid) && is_behind(pid));
+        until_stopped(&behind);
+        self.signal_group(foreground, libc::SIGSTOP);
+        self.frozen.extend(behind);
+        let rest = self.stop_members(|pid| !is_stopped(pid));
+        self.frozen.extend(rest);
     }
 
-    /// Those go on that a freeze has stopped; a job that was stopped before stays so. The child
-    /// comes last, so that a shell finds its job running.
+    /// Those go on that a freeze has stopped; a job that was stopped before stays so. What the user
+    /// waits for comes first and the child last, so that a shell finds its job running.
     fn thaw(&mut self) {
         let child = self.pid();
+        self.signal_group(self.foreground(), libc::SIGCONT);
         for pid in std::mem::take(&mut self.frozen) {
             // A number is not given away anew while its process is stopped.
             if Some(pid) != child && is_stopped(pid) {
                 let _ = sys::kill(pid, libc::SIGCONT);
             }
         }
-        self.signal_group(self.foreground(), libc::SIGCONT);
         self.signal_child(libc::SIGCONT);
     }
 
