@@ -13,6 +13,17 @@ use crate::sys;
 /// until then.
 const SPARE: usize = 4096;
 
+/// The size of a buffer for little: of a session in which somebody types, in bytes.
+const SMALL: usize = 8192;
+
+/// Where reads put their bytes: an allocation that is used up piece by piece. The next one is large
+/// when the last read found much, and small otherwise.
+#[derive(Debug, Default)]
+pub struct Intake {
+    bytes: BytesMut,
+    busy: bool,
+}
+
 /// The most written at once to a descriptor that would wait, in bytes: a pipe that is ready has
 /// room for this much (`PIPE_BUF`).
 const PIECE: usize = 4096;
@@ -121,7 +132,7 @@ impl Channel {
     }
 
     /// One read of at most `size` bytes, as [`read_once`] does it.
-    pub(crate) fn read(&self, buffer: &mut BytesMut, size: usize) -> io::Result<Option<Bytes>> {
+    pub(crate) fn read(&self, buffer: &mut Intake, size: usize) -> io::Result<Option<Bytes>> {
         let fd = self.fd.as_raw_fd();
         if self.manner == Manner::Ask && sys::poll(fd, libc::POLLIN, 0) == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -163,36 +174,37 @@ impl Channel {
     }
 }
 
-/// One read of at most `size` bytes; `None` at the end. `buffer` is used up piece by piece; a new
-/// one of `size` bytes takes its place when little is left.
+/// One read of at most `size` bytes; `None` at the end.
 ///
 /// # Errors
 /// As `read(2)`; a PTY master whose slave is closed gives `EIO` (`pty(7)`).
 pub fn read_once(
     fd: BorrowedFd<'_>,
-    buffer: &mut BytesMut,
+    buffer: &mut Intake,
     size: usize,
 ) -> io::Result<Option<Bytes>> {
     fill(buffer, size, |spare| sys::read(fd.as_raw_fd(), spare))
 }
 
 fn fill(
-    buffer: &mut BytesMut,
+    buffer: &mut Intake,
     size: usize,
     read: impl FnOnce(&mut [MaybeUninit<u8>]) -> io::Result<usize>,
 ) -> io::Result<Option<Bytes>> {
-    if buffer.capacity() - buffer.len() < SPARE.min(size) {
-        buffer.reserve(size);
+    let bytes = &mut buffer.bytes;
+    if bytes.capacity() - bytes.len() < SPARE.min(size) {
+        bytes.reserve(if buffer.busy { size } else { SMALL.min(size) });
     }
-    let spare = buffer.spare_capacity_mut();
+    let spare = bytes.spare_capacity_mut();
     let room = spare.len().min(size);
     let count = read(&mut spare[..room])?;
     if count == 0 {
         return Ok(None);
     }
+    buffer.busy = count >= SPARE / 2;
     // SAFETY: the call has filled so many bytes of the spare capacity.
-    unsafe { buffer.advance_mut(count) };
-    Ok(Some(buffer.split().freeze()))
+    unsafe { bytes.advance_mut(count) };
+    Ok(Some(bytes.split().freeze()))
 }
 
 /// The same file or terminal as an open file of our own, without waiting. `None` when we may not
@@ -226,7 +238,7 @@ mod tests {
     }
 
     fn read(channel: &Channel) -> Option<Bytes> {
-        match channel.read(&mut BytesMut::new(), 65_536) {
+        match channel.read(&mut Intake::default(), 65_536) {
             Ok(bytes) => Some(bytes.unwrap_or_default()),
             Err(error) => {
                 assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
@@ -266,12 +278,13 @@ mod tests {
     #[test]
     fn a_buffer_is_replaced_when_little_is_left_of_it_and_used_again_when_nobody_holds_it() {
         let (reader, writer) = pipe(Manner::NonBlocking);
-        let mut buffer = BytesMut::new();
+        let mut buffer = Intake::default();
         let mut read = |size: usize| {
             assert_eq!(writer.write(&vec![b'x'; size]), Write::Wrote(size));
             reader.read(&mut buffer, 65_536).unwrap().unwrap()
         };
         let place = |bytes: &Bytes| bytes.as_ptr() as usize;
+        assert_eq!(read(8192).len(), SMALL, "nothing is known yet");
         let (first, second, third) = (read(60_000), read(1000), read(1000));
         assert_eq!(place(&second), place(&first) + 60_000);
         assert_eq!(place(&third), place(&first) + 61_000);
@@ -279,7 +292,7 @@ mod tests {
         assert!(!(place(&first)..place(&first) + 65_536).contains(&place(&next)));
         let start = place(&next);
         drop(next);
-        drop(read(62_000));
+        (0..3).for_each(|_| drop(read(1500)));
         assert_eq!(place(&read(1000)), start);
     }
 }

@@ -19,7 +19,7 @@ mod spawn;
 mod sys;
 mod terminal;
 
-pub use channel::{Read, Write, read_once};
+pub use channel::{Intake, Read, Write, read_once};
 pub use driver::{Driver, Progress, Readers, Wants};
 pub use ends::{Ends, Side};
 pub use error::PtyError;

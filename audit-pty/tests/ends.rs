@@ -9,8 +9,7 @@ use audit_core::{
     CommandSpec, Effect, Event, Exit, Identity, LineState, Part, Policy, Port, SessionId,
     SessionSpec, Step, Stream, UserEnd, Winsize,
 };
-use audit_pty::{Ends, Pty, Read, Side, Write};
-use bytes::BytesMut;
+use audit_pty::{Ends, Intake, Pty, Read, Side, Write};
 
 #[test]
 fn a_terminal_session_shows_what_the_child_writes_and_gives_it_what_is_typed() {
@@ -65,7 +64,7 @@ fn a_command_that_is_not_there_is_an_event() {
     let message = "no-such-command: not found".into();
     assert_eq!(event, Event::SpawnFailed { errno: libc::ENOENT, message });
     assert_eq!(ends.pid(), None);
-    assert_eq!(ends.read(Stream::Tty, &mut BytesMut::new()), Read::Closed);
+    assert_eq!(ends.read(Stream::Tty, &mut Intake::default()), Read::Closed);
     assert_eq!(ends.write(Port::Child, b"x"), Write::Closed);
     assert!(ends.fd(Side::Child).is_none());
 }
@@ -75,7 +74,7 @@ fn the_users_pipe_stays_blocking_for_the_others_that_hold_it() {
     let (reader, writer) = nix::unistd::pipe().unwrap();
     let user = UserEnd { input: Some(same(&reader)), output: same(&writer), ..user() };
     let (mut ends, _) = start(&shell("cat"), true, user);
-    assert_eq!(ends.read(Stream::Input, &mut BytesMut::new()), Read::WouldBlock);
+    assert_eq!(ends.read(Stream::Input, &mut Intake::default()), Read::WouldBlock);
     for fd in [&reader, &writer] {
         let flags = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFL).unwrap();
         assert_eq!(flags & libc::O_NONBLOCK, 0);
@@ -135,7 +134,7 @@ fn a_socket_is_read_and_written_without_waiting() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let user = UserEnd { input: Some(same(&theirs)), output: theirs.into(), ..user() };
     let (mut ends, _) = start(&shell("cat"), true, user);
-    assert_eq!(ends.read(Stream::Input, &mut BytesMut::new()), Read::WouldBlock);
+    assert_eq!(ends.read(Stream::Input, &mut Intake::default()), Read::WouldBlock);
     (&ours).write_all(b"typed").unwrap();
     assert_eq!(read(&mut ends, Stream::Input), Read::Data("typed".into()));
     let block = [b'x'; 65_536];
@@ -150,7 +149,7 @@ fn a_terminal_of_the_user_that_is_closed_is_a_hang_up() {
     let slave = same(&outer.slave().unwrap());
     let user = UserEnd { input: Some(same(&slave)), output: slave, ..user() };
     let (mut ends, _) = start(&shell("cat"), true, user);
-    assert_eq!(ends.read(Stream::Input, &mut BytesMut::new()), Read::WouldBlock);
+    assert_eq!(ends.read(Stream::Input, &mut Intake::default()), Read::WouldBlock);
     drop(outer);
     assert_eq!(read(&mut ends, Stream::Input), Read::HungUp);
     assert_eq!(ends.write(Port::User(Stream::Tty), b"x"), Write::Closed);
@@ -168,7 +167,7 @@ fn every_side_has_a_descriptor_of_its_own() {
 #[test]
 fn small_reads_share_a_buffer() {
     let (mut ends, _) = start(&shell("while read x; do :; done"), true, user());
-    let mut buffer = BytesMut::new();
+    let mut buffer = Intake::default();
     let mut kept = Vec::new();
     for _ in 0..20 {
         ends.write(Port::Child, b"\n");
@@ -334,7 +333,7 @@ fn read(ends: &mut Ends, stream: Stream) -> Read {
     if !ends.always_ready(side) {
         wait(ends.fd(side).unwrap());
     }
-    ends.read(stream, &mut BytesMut::new())
+    ends.read(stream, &mut Intake::default())
 }
 
 /// Everything from here to the end of the stream. The child's end is noticed on the way.
@@ -344,7 +343,7 @@ fn all(ends: &mut Ends, stream: Stream) -> String {
         let fds = [ends.fd(Side::From(stream)), ends.fd(Side::Child)];
         let fds: Vec<_> = fds.into_iter().flatten().collect();
         wait_any(&fds);
-        match ends.read(stream, &mut BytesMut::new()) {
+        match ends.read(stream, &mut Intake::default()) {
             Read::Data(bytes) => all += std::str::from_utf8(&bytes).unwrap(),
             Read::WouldBlock => drop(reap(ends)),
             Read::Closed => return all,

@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use audit_core::{Port, Stream};
-use audit_pty::{Read, read_once};
-use bytes::BytesMut;
+use audit_pty::{Intake, Read, read_once};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -115,7 +114,7 @@ pub(crate) fn read_output(
     let (fd, in_hand) = (Arc::new(fd), Arc::new(AtomicBool::new(false)));
     let output = Output { chunks, fd: Some(Arc::clone(&fd)), in_hand: Arc::clone(&in_hand) };
     start(stream.name(), move || {
-        let mut buffer = BytesMut::new();
+        let mut buffer = Intake::default();
         while stopped.wait(fd.as_fd(), PollFlags::POLLIN) {
             in_hand.store(true, Ordering::SeqCst);
             let read = read(fd.as_fd(), &mut buffer, buffer_size);
@@ -130,7 +129,7 @@ pub(crate) fn read_output(
 }
 
 /// One read of a child's output. `EIO` on a PTY master is its end (`pty(7)`).
-fn read(fd: BorrowedFd<'_>, buffer: &mut BytesMut, size: usize) -> Read {
+fn read(fd: BorrowedFd<'_>, buffer: &mut Intake, size: usize) -> Read {
     match read_once(fd, buffer, size) {
         Ok(Some(bytes)) => Read::Data(bytes),
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
@@ -196,7 +195,7 @@ mod tests {
         let reader = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(50));
             in_hand.store(true, Ordering::SeqCst);
-            let read = read(fd.as_fd(), &mut BytesMut::new(), 64);
+            let read = read(fd.as_fd(), &mut Intake::default(), 64);
             std::thread::sleep(Duration::from_millis(50));
             sender.send(read).expect("the owner waits");
             in_hand.store(false, Ordering::SeqCst);

@@ -1,5 +1,7 @@
 //! Does the cursor stand at a prompt for a secret?
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 use regex::RegexSet;
 
 use super::row::Rows;
@@ -26,15 +28,27 @@ pub(super) enum Suspicion {
     Strong,
 }
 
-/// The configured prompt patterns.
+/// The configured prompt patterns. Sessions with the same share one set: it is by far the largest
+/// thing a session would hold.
 #[derive(Debug)]
-pub(super) struct Prompts(RegexSet);
+pub(super) struct Prompts(Arc<RegexSet>);
 
 impl Prompts {
     /// Patterns that do not compile are left out: configuration has refused them before.
     pub(super) fn new(patterns: &[String]) -> Self {
-        let good = patterns.iter().filter(|p| regex::Regex::new(p).is_ok());
-        Self(RegexSet::new(good).unwrap_or_else(|_| RegexSet::empty()))
+        static SETS: Mutex<Vec<(Vec<String>, Weak<RegexSet>)>> = Mutex::new(Vec::new());
+        let mut sets = SETS.lock().unwrap_or_else(PoisonError::into_inner);
+        sets.retain(|(_, set)| set.strong_count() > 0);
+        let known = sets.iter().find(|(known, _)| known == patterns);
+        if let Some(set) = known.and_then(|(_, set)| set.upgrade()) {
+            return Self(set);
+        }
+        let set = Arc::new(RegexSet::new(patterns).unwrap_or_else(|_| {
+            let good = patterns.iter().filter(|p| regex::Regex::new(p).is_ok());
+            RegexSet::new(good).unwrap_or_else(|_| RegexSet::empty())
+        }));
+        sets.push((patterns.to_vec(), Arc::downgrade(&set)));
+        Self(set)
     }
 
     /// Whether the cursor may stand in a form that asks for a secret, its question further up.
@@ -131,6 +145,12 @@ mod tests {
         ] {
             assert_eq!(judge(row), Suspicion::None, "{row}");
         }
+    }
+
+    #[test]
+    fn sessions_with_the_same_patterns_share_them() {
+        let [one, same, other] = ["shared", "shared", "not"].map(|p| Prompts::new(&[p.to_owned()]));
+        assert!(Arc::ptr_eq(&one.0, &same.0) && !Arc::ptr_eq(&one.0, &other.0));
     }
 
     #[test]

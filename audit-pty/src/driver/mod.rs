@@ -12,10 +12,10 @@ use audit_core::{
     Effect, EngineError, Event, Interest, Mail, Mailbox, Moment, Outcome, Port, Session,
     SessionCore, State, Stream,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use nix::errno::Errno;
 
-use crate::channel::{Read, Write};
+use crate::channel::{Intake, Read, Write};
 use crate::ends::Ends;
 
 /// How long each lane may take to end once its session is over.
@@ -70,7 +70,7 @@ pub struct Driver<L> {
     ends: Ends,
     lanes: L,
     opened: Instant,
-    buffers: [BytesMut; 4],
+    buffers: [Intake; 4],
     /// Ports whose last write found no room, in the order of [`Port::ALL`].
     full: [bool; 4],
     /// When to look whether the user's terminal has become ours.

@@ -5,10 +5,9 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use audit_core::{LineState, Port, Stream};
-use bytes::BytesMut;
 
 use super::Ends;
-use crate::channel::{Read, Write};
+use crate::channel::{Intake, Read, Write};
 use crate::sys;
 
 impl Ends {
@@ -16,7 +15,7 @@ impl Ends {
     /// keep; small reads share its allocation.
     ///
     /// After [`Read::Closed`] and [`Read::HungUp`] the stream is gone.
-    pub fn read(&mut self, stream: Stream, buffer: &mut BytesMut) -> Read {
+    pub fn read(&mut self, stream: Stream, buffer: &mut Intake) -> Read {
         if stream == Stream::Input && !self.may_read_user() {
             return Read::WouldBlock;
         }
