@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sys::resource::{Resource, getrlimit};
 
 use crate::error::{JournalError, Result};
 
@@ -162,6 +163,11 @@ impl GrowingFile {
     fn make_room(&mut self, total: u64, need: Need) -> io::Result<()> {
         let end = self.len + total;
         let keep = if need == Need::Plain { self.reserve } else { 0 };
+        // Promises do not ask for the limit on the size of files, and writes do.
+        let limit = size_limit();
+        if need == Need::Plain && end.saturating_add(keep.min(limit / 4)) > limit {
+            return Err(io::Error::from_raw_os_error(nix::libc::EFBIG));
+        }
         if end + keep <= self.promised {
             return Ok(());
         }
@@ -213,6 +219,11 @@ impl GrowingFile {
         }
         Ok(())
     }
+}
+
+/// How large a file of this process may be, in bytes (`getrlimit(2)`).
+fn size_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft)
 }
 
 fn options() -> OpenOptions {
