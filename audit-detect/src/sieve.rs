@@ -1,38 +1,55 @@
-//! Finds the few places in much text where one of many words may be, whatever its case.
+//! Finds the few places in much text where one of many words may be, whatever its case; a word with
+//! capitals only as it is written.
 //!
-//! Every word is known by four bytes of it. A table tells for each four bytes of the text, at once
-//! and without a branch, whether they can be among those; the words themselves are compared only
-//! where they can. That is what makes it fast for a few hundred words that look like ordinary text,
-//! of which vectorised searches find a trace everywhere.
+//! Every word is known by four bytes of it. The text is looked at in every second place only: of the
+//! two triples in those four bytes one begins there. A table tells for three triples at once, with
+//! one branch, whether they can be of a word; the words themselves are compared only where they can.
+//! That is what makes it fast for a few hundred words that look like ordinary text, of which
+//! vectorised searches find a trace everywhere.
 
-/// Slots of the table, a power of two. With a few hundred words some slots in a hundred are taken.
-const SLOTS: usize = 1 << 15;
-/// Bytes a word is known by.
-const GRAM: usize = 4;
-/// Places looked at together: those whose four bytes are in eight.
-const STEP: usize = 5;
-/// Sets bit 5 of each byte: letters lose their case. Some other characters fall together too, which
-/// costs a comparison now and then and finds nothing wrong.
-const FOLD: u32 = 0x2020_2020;
-
-/// What may follow a word of three bytes beside letters and digits.
-const FOLLOWERS: &[u8] = b" \t\r\n_-.=:;\"'/$&|()[{@%+<>";
+/// Bits a byte is told by: letters lose their case. Other characters fall together too, which costs
+/// a comparison now and then and finds nothing wrong.
+const BITS: usize = 5;
+/// Bytes looked up together.
+const TRIPLE: usize = 3;
+/// Slots of the table: one for each triple.
+const SLOTS: usize = 1 << (BITS * TRIPLE);
+/// Places that eight bytes go on by: three triples lie in them, each two bytes behind the last.
+const STEP: usize = 6;
+/// Sets bit 5 of a byte: letters lose their case.
+const FOLD: u8 = 0x20;
 
 /// What is looked for.
 #[derive(Debug)]
 pub(crate) struct Sieve {
     /// For each slot 0, or which bucket holds the words that may be meant.
     table: Box<[u8]>,
-    buckets: Vec<Vec<Word>>,
+    buckets: Vec<Vec<Known>>,
+    words: Vec<Word>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Word {
-    /// Folded.
+    /// Folded, unless it has capitals.
     text: Box<[u8]>,
-    /// Where in it the bytes are that it is known by.
-    at: usize,
+    exact: bool,
     tag: u64,
+}
+
+impl Word {
+    fn is(&self, there: &[u8]) -> bool {
+        let fold = if self.exact { 0 } else { FOLD };
+        there.iter().zip(&self.text).all(|(a, b)| a | fold == *b)
+    }
+}
+
+/// A triple that a word is known by.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    slot: u16,
+    word: u16,
+    /// Where the word begins, seen from the triple: behind it for -1.
+    at: i8,
 }
 
 /// Where a word is.
@@ -45,121 +62,129 @@ pub(crate) struct Found {
 }
 
 impl Sieve {
-    /// A sieve for words of ASCII, each with a tag. A word of three bytes is found where a letter, a
-    /// digit or one of [`FOLLOWERS`] follows.
+    /// A sieve for words, each with a tag.
     ///
     /// # Panics
-    /// A word is shorter than three bytes.
+    /// A word is shorter than three bytes or longer than 127.
     pub(crate) fn new<'a>(words: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
-        let mut sieve = Self { table: vec![0; SLOTS].into(), buckets: vec![Vec::new()] };
+        let buckets = vec![Vec::new(); usize::from(u8::MAX) + 1];
+        let mut sieve = Self { table: vec![0; SLOTS].into(), buckets, words: Vec::new() };
         for (text, tag) in words {
-            let text: Box<[u8]> = text.bytes().map(|byte| byte | 0x20).collect();
+            let exact = text.bytes().any(|byte| byte.is_ascii_uppercase());
+            let fold = if exact { 0 } else { FOLD };
+            let text: Box<[u8]> = text.bytes().map(|byte| byte | fold).collect();
+            assert!((TRIPLE..=127).contains(&text.len()), "a word of {} bytes", text.len());
             let at = rarest(&text);
-            sieve.add(Word { text, at, tag });
+            sieve.know(&text[at..], at as i8);
+            match text.len() {
+                // Its second triple is not all its own.
+                TRIPLE => (0..1 << BITS).for_each(|any| sieve.know(&[any, text[0], text[1]], -1)),
+                _ => sieve.know(&text[at + 1..], at as i8 + 1),
+            }
+            sieve.words.push(Word { text, exact, tag });
         }
         sieve
     }
 
-    fn add(&mut self, word: Word) {
-        let known = &word.text[word.at..];
-        let slots: Vec<usize> = match known.first_chunk::<GRAM>() {
-            Some(gram) => vec![slot(u32::from_le_bytes(*gram))],
-            None => {
-                let [a, b, c] = *known.first_chunk().expect("a word has three bytes");
-                let next = FOLLOWERS.iter().chain(b"abcdefghijklmnopqrstuvwxyz0123456789");
-                next.map(|d| slot(u32::from_le_bytes([a, b, c, *d]) | FOLD)).collect()
-            }
-        };
-        // All words that share a slot share a bucket.
-        let taken = slots.iter().map(|slot| self.table[*slot]).find(|bucket| *bucket != 0);
-        let bucket = match taken {
-            Some(bucket) => bucket,
-            None if self.buckets.len() <= usize::from(u8::MAX) => {
-                self.buckets.push(Vec::new());
-                (self.buckets.len() - 1) as u8
-            }
-            None => (word.text[0] % u8::MAX) + 1,
-        };
-        for slot in slots {
-            let other = std::mem::replace(&mut self.table[slot], bucket);
-            if other != 0 && other != bucket {
-                let moved = std::mem::take(&mut self.buckets[usize::from(other)]);
-                self.buckets[usize::from(bucket)].extend(moved);
-                self.table.iter_mut().filter(|b| **b == other).for_each(|b| *b = bucket);
-            }
-        }
-        self.buckets[usize::from(bucket)].push(word);
+    /// The next word will be known by the triple that `bytes` begin with.
+    fn know(&mut self, bytes: &[u8], at: i8) {
+        let mut eight = [0; 8];
+        eight[..TRIPLE].copy_from_slice(&bytes[..TRIPLE]);
+        let slot = pack(u64::from_le_bytes(eight)) as usize % SLOTS;
+        let bucket = slot % usize::from(u8::MAX) + 1;
+        self.table[slot] = bucket as u8;
+        self.buckets[bucket].push(Known { slot: slot as u16, word: self.words.len() as u16, at });
     }
 
-    /// The first place from `from` on where a word is.
+    /// A place from `from` on where a word is: of those in a row one, and none in a row before.
     pub(crate) fn next(&self, text: &[u8], from: usize) -> Option<Found> {
-        // A word that began before may be known by bytes behind `from`, and is of no interest.
-        let mut at = from;
-        let table: &[u8; SLOTS] = self.table.first_chunk().expect("the table has all its slots");
-        while at + GRAM <= text.len() {
-            while let Some(bytes) = text[at..].first_chunk() {
-                let bytes = u64::from_le_bytes(*bytes);
-                let look = |place: usize| table[slot((bytes >> (8 * place)) as u32 | FOLD)];
-                // One branch for all of them.
-                if look(0) | look(1) | look(2) | look(3) | look(4) != 0 {
-                    break;
-                }
-                at += STEP;
-            }
-            let end = (at + STEP).min(text.len().saturating_sub(GRAM - 1));
-            for place in at..end {
-                let Some(gram) = text[place..].first_chunk() else { break };
-                let bucket = table[slot(u32::from_le_bytes(*gram) | FOLD)];
-                if bucket != 0
-                    && let Some(found) = self.check(bucket, text, place, from)
-                {
-                    return Some(found);
-                }
-            }
-            at = end.max(at + 1);
-        }
-        None
+        self.each(text, from, |found| (found.at >= from).then_some(found))
     }
 
     /// The tags of all words in `text`, as one.
     pub(crate) fn tags(&self, text: &[u8]) -> u64 {
-        let grams = text.windows(GRAM).enumerate().filter_map(|(place, gram)| {
-            let gram = u32::from_le_bytes(*gram.first_chunk()?);
-            let bucket = self.table[slot(gram | FOLD)];
-            (bucket != 0).then_some((place, bucket))
+        let mut tags = 0;
+        self.each(text, 0, |found| {
+            tags |= found.tag;
+            None::<()>
         });
-        grams
-            .flat_map(|(place, bucket)| self.words(bucket, text, place))
-            .fold(0, |all, found| all | found.tag)
+        tags
     }
 
-    fn check(&self, bucket: u8, text: &[u8], place: usize, from: usize) -> Option<Found> {
-        self.words(bucket, text, place).find(|found| found.at >= from)
+    /// Calls `take` with words in `text` until that returns something. One that begins before
+    /// `from` may be among them.
+    fn each<T>(
+        &self,
+        text: &[u8],
+        from: usize,
+        mut take: impl FnMut(Found) -> Option<T>,
+    ) -> Option<T> {
+        let table: &[u8; SLOTS] = self.table.first_chunk().expect("the table has all its slots");
+        let look = |packed: u64, place: usize| table[(packed >> (BITS * place)) as usize % SLOTS];
+        let mut at = from;
+        loop {
+            let mut packed = 0;
+            while let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk) {
+                packed = pack(u64::from_le_bytes(*bytes));
+                // One branch for all of them.
+                if look(packed, 0) | look(packed, 2) | look(packed, 4) != 0 {
+                    break;
+                }
+                at += STEP;
+            }
+            let rest = text.get(at..).filter(|rest| rest.len() >= TRIPLE)?;
+            if rest.len() < 8 {
+                let mut bytes = [0; 8];
+                bytes[..rest.len()].copy_from_slice(rest);
+                packed = pack(u64::from_le_bytes(bytes));
+            }
+            for place in [0, 2, 4] {
+                let bucket = look(packed, place);
+                if bucket != 0 && place + TRIPLE <= rest.len() {
+                    let slot = (packed >> (BITS * place)) as usize % SLOTS;
+                    let found = self.words(bucket, slot, text, at + place).find_map(&mut take);
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+            }
+            at += STEP;
+        }
     }
 
-    /// Words of a bucket that are in `text` with the bytes they are known by at `place`.
-    fn words(&self, bucket: u8, text: &[u8], place: usize) -> impl Iterator<Item = Found> {
-        self.buckets[usize::from(bucket)].iter().filter_map(move |word| {
-            let at = place.checked_sub(word.at)?;
+    /// Words known by the triple at `place`, which has this slot, that are there.
+    fn words(
+        &self,
+        bucket: u8,
+        slot: usize,
+        text: &[u8],
+        place: usize,
+    ) -> impl Iterator<Item = Found> {
+        let known = self.buckets[usize::from(bucket)].iter();
+        known.filter(move |known| usize::from(known.slot) == slot).filter_map(move |known| {
+            let word = &self.words[usize::from(known.word)];
+            let at = place.checked_add_signed(-isize::from(known.at))?;
             let there = text.get(at..at + word.text.len())?;
-            let same = there.iter().zip(&word.text).all(|(a, b)| a | 0x20 == *b);
-            same.then_some(Found { at, tag: word.tag })
+            word.is(there).then_some(Found { at, tag: word.tag })
         })
     }
 }
 
-const fn slot(gram: u32) -> usize {
-    // Fibonacci hashing: the upper bits of the product depend on all bytes.
-    (gram.wrapping_mul(0x9e37_79b1) >> (32 - SLOTS.trailing_zeros())) as usize
+/// Five bits of each of eight bytes, the first lowest.
+const fn pack(bytes: u64) -> u64 {
+    let pairs = bytes & 0x001f_001f_001f_001f | (bytes & 0x1f00_1f00_1f00_1f00) >> 3;
+    let fours = pairs & 0x0000_03ff_0000_03ff | (pairs & 0x03ff_0000_03ff_0000) >> 6;
+    fours & 0x000f_ffff | (fours & 0x000f_ffff_0000_0000) >> 12
 }
 
-/// Where in a word the four bytes are that are seen least in ordinary text.
+/// Where in a word the four bytes are that are seen least in ordinary text, together with those
+/// that are told by the same bits.
 fn rarest(text: &[u8]) -> usize {
     // How usual a byte is: the letters of English by their frequency, digits and signs between.
     const USUAL: &[u8] = b"qjxz$'!~&@^*+<>[]()|v=k_-:/.bgpwfymucld0123456789hrnisoate \t";
-    let usual = |byte: &u8| USUAL.iter().position(|b| b == byte).unwrap_or(0);
-    let grams = text.windows(GRAM).enumerate();
-    grams.min_by_key(|(_, gram)| gram.iter().map(usual).sum::<usize>()).map_or(0, |(at, _)| at)
+    let usual = |byte: &u8| USUAL.iter().rposition(|b| (b ^ byte) & 0x1f == 0).unwrap_or(0);
+    let parts = text.windows(TRIPLE + 1).enumerate();
+    parts.min_by_key(|(_, part)| part.iter().map(usual).sum::<usize>()).map_or(0, |(at, _)| at)
 }
 
 #[cfg(test)]
@@ -182,7 +207,7 @@ mod tests {
         assert_eq!(all(&sieve, "PassWord=1 ghp_ GHP_x sk-y"), [(0, 1), (11, 2), (16, 2), (22, 3)]);
         assert_eq!(all(&sieve, "passwor ghp- sk_ pass"), []);
         assert_eq!(all(&sieve, ""), []);
-        assert_eq!(all(&sieve, "sk- SK-"), [(0, 3)], "nothing follows the second");
+        assert_eq!(all(&sieve, "sk- SK-"), [(0, 3), (4, 3)]);
     }
 
     #[test]
