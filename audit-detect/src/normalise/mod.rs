@@ -408,7 +408,8 @@ impl Normaliser {
                         Some(2) => {
                             let mut mixed = 0u32;
                             for _ in 0..3 {
-                                mixed = mixed * 31 + parts.next().unwrap_or(0);
+                                mixed =
+                                    mixed.wrapping_mul(31).wrapping_add(parts.next().unwrap_or(0));
                             }
                             0x1000 | (mixed as u16 & 0x0fff)
                         }

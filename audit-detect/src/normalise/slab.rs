@@ -161,17 +161,17 @@ impl Normaliser {
     /// an empty row, nothing but where that is.
     fn colour_or_place(&mut self, bytes: &[u8], empty: bool) -> Option<usize> {
         let parameters = bytes.strip_prefix(b"\x1b[")?;
-        let mut numbers = [0_u32; MOST];
+        let mut numbers = [0_u16; MOST];
         let mut last = 0;
         for (at, byte) in parameters.iter().enumerate() {
             match byte {
                 b'0'..=b'9' => {
                     let number = &mut numbers[last];
-                    *number = number.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
+                    *number = number.saturating_mul(10).saturating_add(u16::from(byte - b'0'));
                 }
                 b';' | b':' if last + 1 < MOST => last += 1,
                 b'm' => {
-                    self.colours(numbers[..=last].iter().copied());
+                    self.colours(numbers[..=last].iter().map(|number| u32::from(*number)));
                     return Some(at + 3);
                 }
                 // To the end of a row that is written from left to right there is nothing to erase.
