@@ -16,6 +16,9 @@ use crate::record::Record;
 pub enum Durability {
     /// Survives the death of every process of ours, `kill -9` included: `write(2)` has returned.
     Process,
+    /// As [`Durability::Process`], and `fdatasync(2)` follows while the session goes on. That it
+    /// failed is told by a later [`Recorder::sync`].
+    Writeback,
     /// Survives the machine: `fdatasync(2)` has returned.
     Machine,
 }

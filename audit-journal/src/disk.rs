@@ -135,8 +135,37 @@ impl GrowingFile {
         Ok(())
     }
 
-    /// Gives the reserve back and makes the file read-only.
+    /// What has to be synced for everything written so far to survive the machine, if anything
+    /// has. It counts as synced from here on.
+    pub(crate) fn take_dirty(&mut self) -> Result<Option<Dirty>> {
+        if !std::mem::take(&mut self.dirty) {
+            return Ok(None);
+        }
+        let file = self.file.try_clone().map_err(|e| {
+            self.dirty = true;
+            JournalError::io("sync", &self.path, e)
+        })?;
+        Ok(Some(Dirty { file, path: self.path.clone() }))
+    }
+
+    /// Syncing what was taken by [`GrowingFile::take_dirty`] failed.
+    pub(crate) fn still_dirty(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Gives the reserve back, makes the file read-only and lets go of it.
+    pub(crate) fn close(mut self) -> Result<Dirty> {
+        self.seal()?;
+        Ok(Dirty { file: self.file, path: self.path })
+    }
+
+    /// Gives the reserve back, makes the file read-only, and makes it survive the machine.
     pub(crate) fn finish(&mut self) -> Result<()> {
+        self.seal()?;
+        self.sync()
+    }
+
+    fn seal(&mut self) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
         let io = |e| JournalError::io("finish", &self.path, e);
         self.file.set_len(self.len).map_err(io)?;
@@ -144,7 +173,7 @@ impl GrowingFile {
         self.promised = 0;
         self.reserve = 0;
         self.dirty = true;
-        self.sync()
+        Ok(())
     }
 
     fn mend(&mut self) -> Result<()> {
@@ -239,6 +268,20 @@ pub(crate) fn create_dirs(path: &Path) -> Result<()> {
         .mode(0o700)
         .create(path)
         .map_err(|e| JournalError::io("create directory", path, e))
+}
+
+/// A file with bytes that may not survive the machine yet.
+#[derive(Debug)]
+pub(crate) struct Dirty {
+    file: File,
+    path: PathBuf,
+}
+
+impl Dirty {
+    /// Makes everything in the file survive the machine, also what was written to it since.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(|e| JournalError::io("sync", &self.path, e))
+    }
 }
 
 /// Makes the names in a directory survive the machine.

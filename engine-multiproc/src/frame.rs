@@ -74,7 +74,12 @@ pub(crate) fn encode_record<R>(
 
 /// The frame of a flush.
 pub(crate) fn encode_flush(number: u64, durability: Durability) -> [u8; POINT] {
-    point(FLUSH, u8::from(durability == Durability::Machine), number)
+    let durability = match durability {
+        Durability::Process => 0,
+        Durability::Writeback => 1,
+        Durability::Machine => 2,
+    };
+    point(FLUSH, durability, number)
 }
 
 /// The frame of a close.
@@ -112,7 +117,8 @@ pub(crate) fn decode(frame: Vec<u8>) -> Result<Frame, FrameError> {
         FLUSH if frame.len() == POINT => {
             let durability = match frame[1] {
                 0 => Durability::Process,
-                1 => Durability::Machine,
+                1 => Durability::Writeback,
+                2 => Durability::Machine,
                 _ => return Err(FrameError),
             };
             Ok(Frame::Flush { number: number(&frame[2..])?, durability })

@@ -98,7 +98,7 @@ impl Credit {
             self.flights.push_back(std::mem::take(&mut self.staged));
         }
         self.in_flight = true;
-        if durability == Durability::Machine {
+        if durability != Durability::Process {
             self.unsynced_since = None;
         }
         durability
@@ -107,7 +107,7 @@ impl Credit {
     fn flush_at(&mut self, now: Moment) -> Durability {
         let first = *self.unsynced_since.get_or_insert(now);
         let durability = if now >= first + self.sync_interval {
-            Durability::Machine
+            Durability::Writeback
         } else {
             Durability::Process
         };
@@ -118,7 +118,7 @@ impl Credit {
     pub(super) fn sync_due(&mut self, now: Moment) -> Option<Durability> {
         let first = self.unsynced_since?;
         (!self.in_flight && now >= first + self.sync_interval)
-            .then(|| self.flush(Durability::Machine))
+            .then(|| self.flush(Durability::Writeback))
     }
 
     /// Takes the recorder's acknowledgement.
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(credit.due(at(50)), Some(Durability::Process));
         assert_eq!(credit.deadline(), None, "the flush is on its way");
         credit.acknowledge(1);
-        assert_eq!(credit.sync_due(at(1050)), Some(Durability::Machine));
+        assert_eq!(credit.sync_due(at(1050)), Some(Durability::Writeback));
         credit.acknowledge(1);
         assert_eq!(credit.deadline(), None);
     }

@@ -73,10 +73,17 @@ impl Compaction {
         Ok(true)
     }
 
-    fn finish(&mut self) -> Result<()> {
+    /// Puts the new segment in the old one's place, once it would survive the machine.
+    fn replace(&self) -> Result<()> {
         let io = |e| JournalError::io("compress", &self.target, e);
         self.to.sync_all().map_err(io)?;
-        std::fs::rename(&self.path, &self.target).map_err(io)
+        std::fs::rename(&self.path, &self.target).map_err(io)?;
+        sync_dir(self.target.parent().unwrap_or(&self.target))
+    }
+
+    /// Leaves the old segment in its place: larger, and whole.
+    fn abandon(&self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -84,7 +91,7 @@ impl Writer {
     /// Leaves the segment that is being written anew as it was.
     pub(super) fn abandon_compaction(&mut self) {
         if let Some(job) = self.compaction.take() {
-            let _ = std::fs::remove_file(&job.path);
+            job.abandon();
         }
     }
 
@@ -95,21 +102,15 @@ impl Writer {
             self.compaction = Some(Compaction::start(&self.dir, number)?);
             return Ok(true);
         };
-        let stepped = job.step(self.settings.later_level).and_then(|more| {
-            if !more {
-                job.finish()?;
-                sync_dir(&self.dir)?;
-            }
-            Ok(more)
-        });
-        match stepped {
-            Ok(true) => self.compaction = Some(job),
-            Ok(false) => {}
-            Err(e) => {
-                // The segment stays as it is: larger, and whole.
-                let _ = std::fs::remove_file(&job.path);
-                return Err(e);
-            }
+        if job.step(self.settings.later_level).inspect_err(|_| job.abandon())? {
+            self.compaction = Some(job);
+        } else {
+            self.background.start(move || {
+                if job.replace().is_err() {
+                    job.abandon();
+                }
+                Ok(())
+            });
         }
         Ok(true)
     }

@@ -1,8 +1,10 @@
 //! The writer: the journal's side of [`audit_core::Recorder`].
 
+mod background;
 mod compact;
 mod open;
 mod seal;
+mod sync;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -15,15 +17,17 @@ use audit_core::{Body, Durability, Record, Recorder, RecorderError, Stream};
 
 use crate::block::{Builder, Raw};
 use crate::chain::{Chain, plain_content};
-use crate::disk::{GrowingFile, Need, sync_dir};
+use crate::disk::{Dirty, GrowingFile, Need, sync_dir};
 use crate::error::{JournalError, Result};
 use crate::facts::{Ended, Header, Rotate, SegmentStart, cbor};
 use crate::frame::{Frame, Packing, kind};
 use crate::head::Phase;
+use crate::hostlog::Leaf;
 use crate::layout::{self, Lock};
 use crate::pack::{self, packed};
 use crate::settings::JournalSettings;
 
+use background::Background;
 use compact::Compaction;
 use seal::Signer;
 
@@ -53,8 +57,12 @@ pub struct Writer {
     segment: GrowingFile,
     number: u32,
     segment_since: u64,
-    /// Closed segments that did not yet survive the machine.
-    unsynced: Vec<GrowingFile>,
+    /// Closed segments that may not survive the machine yet.
+    closed_segments: Vec<Dirty>,
+    /// What the host log shall learn of them then, and not before: it must not know a frame that
+    /// the machine may forget.
+    leaves: Vec<Leaf>,
+    background: Background,
     /// Bytes of the open segment that are stored as they are and can be compressed later.
     later: u64,
     /// Closed segments that hold such bytes.
@@ -290,38 +298,15 @@ impl Writer {
             let _ = std::fs::remove_file(&path);
             return Err(e);
         }
-        let mut old = std::mem::replace(&mut self.segment, file);
+        let old = std::mem::replace(&mut self.segment, file);
         if self.later > 0 {
             self.uncompressed.push_back(self.number);
         }
         (self.number, self.later, self.segment_since) = (next, 0, self.now);
         self.new_names = true;
-        old.finish()?;
-        self.unsynced.push(old);
+        self.closed_segments.push(old.close()?);
         self.make_segment(Need::Vital)?;
         self.note_rotation();
-        Ok(())
-    }
-
-    /// Makes everything written survive the machine.
-    fn sync_machine(&mut self) -> Result<()> {
-        // Records without a single head would look like ones that were never signed.
-        if self.new_names
-            && let Some(signer) = &mut self.signer
-        {
-            let _ = signer.heads.sync();
-        }
-        while let Some(file) = self.unsynced.last_mut() {
-            file.sync()?;
-            self.unsynced.pop();
-        }
-        self.segment.sync()?;
-        if std::mem::take(&mut self.new_names) {
-            let month = self.dir.parent().unwrap_or(&self.dir);
-            let synced = sync_dir(&self.dir).and_then(|()| sync_dir(month));
-            self.new_names = synced.is_err();
-            synced?;
-        }
         Ok(())
     }
 
@@ -341,10 +326,11 @@ impl Writer {
         // Everything is recorded and signed: what fails from here on costs only disk space.
         for _ in 0..CLOSE_STEPS {
             if !self.compact_step().unwrap_or(true) {
-                return Ok(());
+                break;
             }
         }
         self.abandon_compaction();
+        let _ = self.background.wait();
         Ok(())
     }
 }
@@ -357,8 +343,10 @@ impl Recorder for Writer {
     fn sync(&mut self, durability: Durability) -> Result<u64, RecorderError> {
         if !self.ended {
             self.flush()?;
-            if durability == Durability::Machine {
-                self.sync_machine()?;
+            match durability {
+                Durability::Process => self.check_behind()?,
+                Durability::Writeback => self.sync_behind()?,
+                Durability::Machine => self.sync_machine()?,
             }
             self.seal_if_due(durability);
         }

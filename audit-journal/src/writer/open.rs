@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use audit_core::{PartError, Recorder, SessionSpec};
 
+use super::background::Background;
 use super::seal::{Signer, unless_damaged};
 use super::{ChainBox, Writer};
 use crate::block::Builder;
@@ -117,7 +118,9 @@ impl Writer {
             segment,
             number: 0,
             segment_since: 0,
-            unsynced: Vec::new(),
+            closed_segments: Vec::new(),
+            leaves: Vec::new(),
+            background: Background::default(),
             later: 0,
             uncompressed: VecDeque::new(),
             compaction: None,

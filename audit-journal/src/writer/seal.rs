@@ -12,6 +12,7 @@ use crate::head::{self, Head, Phase};
 use crate::hostlog::{HostLog, Leaf};
 use crate::keys::{Certifier, EpochKey, HostKey};
 use crate::note;
+use crate::settings::JournalSettings;
 
 /// Under flood a head is signed once so many bytes are not covered by one.
 const HEAD_BYTES: u64 = 4 << 20;
@@ -40,7 +41,7 @@ impl Writer {
         let waited = self.now.saturating_sub(signer.head_time) >= HEAD_TIME;
         let due = vital
             || (signer.unsealed > 0
-                && (durability == Durability::Machine || waited || signer.unsealed >= HEAD_BYTES));
+                && (durability != Durability::Process || waited || signer.unsealed >= HEAD_BYTES));
         if !due || self.sign_head(self.phase).is_err() {
             return;
         }
@@ -116,26 +117,24 @@ impl Writer {
         Ok(key)
     }
 
-    /// Says in the host log where the chain stands as a segment ends. Not being able to is no
-    /// reason to stop recording.
+    /// Has the host log told where the chain stands as a segment ends.
     pub(super) fn note_rotation(&mut self) {
-        // The log must not know a frame that the machine may forget.
-        if self.sign_head(self.phase).is_ok() && self.sync_machine().is_ok() {
-            let leaf = Leaf::Head {
+        if self.sign_head(self.phase).is_ok() && self.header.host_log {
+            self.leaves.push(Leaf::Head {
                 session: self.header.session,
                 frame: self.chain.0.next.saturating_sub(1),
                 link: self.chain.0.link,
-            };
-            let _ = self.log(&leaf);
+            });
         }
+        // What it fails with is told by the next sync.
+        let _ = self.sync_behind();
     }
 
     pub(super) fn log(&self, leaf: &Leaf) -> Result<()> {
         if !self.header.host_log {
             return Ok(());
         }
-        let host = HostKey::open(&self.settings.host_key_path())?;
-        unless_damaged(HostLog::open(&self.settings.root, &host)?.append(leaf))
+        log(&self.settings, leaf)
     }
 
     /// Wall-clock time of the last record, milliseconds since the Unix epoch.
@@ -188,6 +187,12 @@ impl Writer {
         };
         Ok(head::streams(&self.chain.0).into_iter().map(sum).collect())
     }
+}
+
+/// Says this in the host log.
+pub(super) fn log(settings: &JournalSettings, leaf: &Leaf) -> Result<()> {
+    let host = HostKey::open(&settings.host_key_path())?;
+    unless_damaged(HostLog::open(&settings.root, &host)?.append(leaf))
 }
 
 /// A log that somebody damaged stays as it is, for `verify` to tell of; recording goes on.

@@ -184,6 +184,7 @@ fn a_flood_is_stored_first_and_compressed_when_idle() {
     assert!(size() > total * 9 / 10, "{}", size());
     let before = verify(writer.dir(), &Trust::FirstUse, None);
     while writer.idle().unwrap() {}
+    writer.background.wait().unwrap();
     assert!(size() < total / 20, "{}", size());
     assert!(!layout::compact(writer.dir(), 0).exists());
     let after = verify(writer.dir(), &Trust::FirstUse, None);
