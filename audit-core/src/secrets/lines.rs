@@ -207,11 +207,14 @@ impl Lines {
     /// Looks whether a line is shown again: at the end of a chunk, or when a line feed takes the
     /// cursor off its row.
     pub(super) fn look(&mut self, rows: &Rows, leaving: bool, shown: &mut Vec<u64>) {
+        if !leaving && self.canonical {
+            return;
+        }
         let row = if leaving { rows.row() } else { rows.before_cursor() };
         for line in self.lines.iter_mut().take(LOOKED_FOR) {
             let entered = line.shown < line.entered || line.echoed.is_some();
             let may_show = if leaving { entered } else { !line.ended };
-            if !may_show || !leaving && self.canonical || shown.contains(&line.id) {
+            if !may_show || shown.contains(&line.id) {
                 continue;
             }
             let rest = line.text[line.shown..].trim_ascii_start();

@@ -296,7 +296,9 @@ impl Rows {
 }
 
 fn text(cells: &[char]) -> String {
-    cells.iter().filter(|c| **c != FILLER).collect()
+    let mut text = String::with_capacity(cells.len());
+    text.extend(cells.iter().filter(|c| **c != FILLER));
+    text
 }
 
 #[cfg(test)]

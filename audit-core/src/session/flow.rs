@@ -14,18 +14,32 @@ use crate::secrets::{Piece, Secrets};
 use crate::stream::{Port, Stream};
 use crate::terminal::{LineState, Winsize};
 
+/// Bytes that were let through and are not recorded yet: whoever waits for a key's echo does not
+/// wait for the bookkeeping too. [`SessionCore::poll_effect`], which follows the write, does it.
+#[derive(Debug)]
+pub(super) struct Forwarded {
+    stream: Stream,
+    bytes: Bytes,
+    /// Of input: the line discipline beside the read.
+    line: Option<LineState>,
+}
+
 impl SessionCore {
     pub(super) fn output(&mut self, stream: Stream, bytes: Bytes) {
         if matches!(self.phase, Phase::Sealing(_)) || bytes.is_empty() {
             return;
         }
-        if stream == Stream::Tty {
-            self.with_secrets(|s, now, out| s.output(&bytes, now, &mut |piece| out.push(piece)));
-        } else {
-            self.keep(Piece::Clear { stream, bytes: bytes.clone() });
+        let first = !self.recording.is_strict() && !self.holds_output();
+        self.forwarded = Some(Forwarded { stream, bytes: bytes.clone(), line: None });
+        if !first {
+            self.keep_forwarded();
         }
         let gate = self.output_gate(stream);
         self.egress.push(Port::User(stream), bytes, gate);
+    }
+
+    fn holds_output(&self) -> bool {
+        self.watch.is_some() && !self.policy.blocking.hold_output.is_zero()
     }
 
     /// When output may be shown: at once, unless strict recording or holding say otherwise.
@@ -58,10 +72,28 @@ impl SessionCore {
             }
             _ => return,
         }
-        // Also where input is not recorded: what the child shows of a secret is masked all the same.
-        self.with_secrets(|s, now, out| s.input(&bytes, line, now, &mut |piece| out.push(piece)));
+        self.forwarded = Some(Forwarded { stream: Stream::Input, bytes: bytes.clone(), line });
+        if self.recording.is_strict() {
+            self.keep_forwarded();
+        }
         let gate = Gate { seq: self.strict_seq(), ..Gate::default() };
         self.egress.push(Port::Child, bytes, gate);
+    }
+
+    /// Records and judges what was let through.
+    pub(super) fn keep_forwarded(&mut self) {
+        let Some(Forwarded { stream, bytes, line }) = self.forwarded.take() else { return };
+        match stream {
+            // Also where input is not recorded: what the child shows of a secret is masked all the
+            // same.
+            Stream::Input => self.with_secrets(|s, now, out| {
+                s.input(&bytes, line, now, &mut |piece| out.push(piece))
+            }),
+            Stream::Tty => {
+                self.with_secrets(|s, now, out| s.output(&bytes, now, &mut |piece| out.push(piece)))
+            }
+            _ => self.keep(Piece::Clear { stream, bytes }),
+        }
     }
 
     /// Lets the secrets decide and keeps what they say.

@@ -48,6 +48,7 @@ use crate::terminal::Winsize;
 use banner::Message;
 use blocking::Block;
 use egress::{Egress, Gate, Passed};
+use flow::Forwarded;
 use recording::Recording;
 use watch::Watch;
 
@@ -98,6 +99,7 @@ pub struct SessionCore {
     /// Where the bytes under each seal lie in the journal, until its fate is known.
     sealed: BTreeMap<SealId, u64>,
     pieces: Vec<Piece>,
+    forwarded: Option<Forwarded>,
     now: Moment,
     notices: u64,
     blocks: u32,
@@ -143,6 +145,7 @@ impl SessionCore {
             watch,
             sealed: BTreeMap::new(),
             pieces: Vec::new(),
+            forwarded: None,
             now: Moment::START,
             notices: 0,
             blocks: 0,
@@ -185,6 +188,7 @@ impl SessionCore {
 
     /// Takes what happened outside, at `now`. A `now` before the last one counts as the last one.
     pub fn handle(&mut self, event: Event, now: Moment) {
+        self.catch_up();
         self.tick(now);
         if matches!(self.phase, Phase::Closed) {
             return;
@@ -213,11 +217,14 @@ impl SessionCore {
             Event::Signal { number, sender, own_child } => self.signal(number, sender, own_child),
             Event::Resumed => self.resumed(),
         }
-        self.settle();
+        if self.forwarded.is_none() {
+            self.settle();
+        }
     }
 
     /// Lets time pass to `now`.
     pub fn handle_timeout(&mut self, now: Moment) {
+        self.catch_up();
         self.tick(now);
         if matches!(self.phase, Phase::Closed) {
             return;
@@ -233,6 +240,7 @@ impl SessionCore {
     /// timeout or write.
     #[must_use]
     pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.catch_up();
         self.effects.pop_front()
     }
 
@@ -289,7 +297,17 @@ impl SessionCore {
         if port != Port::Child {
             self.user_takes();
         }
-        self.settle();
+        if self.forwarded.is_none() {
+            self.settle();
+        }
+    }
+
+    /// Does what forwarding went before.
+    fn catch_up(&mut self) {
+        if self.forwarded.is_some() {
+            self.keep_forwarded();
+            self.settle();
+        }
     }
 
     fn tick(&mut self, now: Moment) {
