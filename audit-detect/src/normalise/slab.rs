@@ -58,6 +58,18 @@ pub(super) struct Slab {
     clean: usize,
 }
 
+/// Text is looked at in words for so many bytes, then searched.
+const SHORT: usize = 32;
+
+/// The first of eight bytes that is below a space.
+fn first_control(word: [u8; 8]) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(word);
+    // What a byte borrows from the next ones only makes those that follow a find doubtful.
+    let below = word.wrapping_sub(0x20 * EACH) & !word & (0x80 * EACH);
+    (below != 0).then(|| below.trailing_zeros() as usize / 8)
+}
+
 /// A chunk shorter than this, in bytes, is typing and not a flood: room is given back.
 const TYPING: usize = 4096;
 
@@ -70,15 +82,40 @@ impl Slab {
         }
     }
 
-    /// Takes a stretch of text that came from `raw` on. Only the first after something that was
-    /// left out needs a cut.
-    fn take(&mut self, text: &[u8], raw: u64, cut: &mut bool) {
-        if !text.is_empty() {
-            if std::mem::take(cut) {
-                self.cuts.push(Cut { text: self.text.len(), raw });
-            }
-            self.text.extend_from_slice(text);
+    /// Takes the text that `bytes` begin with, which came from `raw` on, up to an end of a row or an
+    /// escape sequence. Returns its length; `None` when `bytes` end before it does.
+    fn take_run(&mut self, bytes: &[u8], raw: u64, cut: &mut bool) -> Option<usize> {
+        let before = self.text.len();
+        let run = self.copy_run(bytes);
+        if run != Some(0) && std::mem::take(cut) {
+            self.cuts.push(Cut { text: before, raw });
         }
+        run
+    }
+
+    fn copy_run(&mut self, bytes: &[u8]) -> Option<usize> {
+        // Between colours a run is so short that calling a search costs more than the search.
+        let (words, _) = bytes.as_chunks::<8>();
+        for (at, word) in words.iter().take(SHORT / 8).enumerate() {
+            let Some(end) = first_control(*word) else {
+                self.text.extend_from_slice(word);
+                continue;
+            };
+            self.text.extend_from_slice(&word[..end]);
+            if word[end] != b'\t' {
+                return Some(8 * at + end);
+            }
+            return self.search_run(bytes, 8 * at + end);
+        }
+        self.search_run(bytes, bytes.len().min(SHORT) / 8 * 8)
+    }
+
+    /// As `copy_run`, of which the first `from` bytes are done.
+    fn search_run(&mut self, bytes: &[u8], from: usize) -> Option<usize> {
+        let run = memchr::memchr3(b'\n', b'\r', 0x1b, &bytes[from..]);
+        let end = run.map_or(bytes.len(), |run| from + run);
+        self.text.extend_from_slice(&bytes[from..end]);
+        run.map(|_| end)
     }
 }
 
@@ -109,16 +146,19 @@ impl Normaliser {
         // Everything before is dealt with: rows that are kept, and what changes nothing but colours
         // in front of the next one.
         let (mut done, mut kept, mut colours) = (at, 0, self.colours_now());
-        while let Some(event) = memchr::memchr3(b'\n', b'\r', 0x1b, &part[read..]) {
-            let event = read + event;
-            let newline = match part[event..] {
+        while let Some(run) = slab.take_run(&part[read..], raw(read), &mut cut) {
+            read += run;
+            let newline = match part[read..] {
                 [b'\n', ..] => 1,
                 [b'\r', b'\n', ..] => 2,
                 _ => 0,
             };
-            slab.take(&part[read..event + newline], raw(read), &mut cut);
-            read = event + newline;
             if newline > 0 {
+                if std::mem::take(&mut cut) {
+                    slab.cuts.push(Cut { text: slab.text.len(), raw: raw(read) });
+                }
+                slab.text.extend_from_slice(&part[read..read + newline]);
+                read += newline;
                 // A longer row is handed over in pieces.
                 if slab.text.len() - kept > ROW_LIMIT + newline {
                     break;
@@ -161,6 +201,19 @@ impl Normaliser {
     /// an empty row, nothing but where that is.
     fn colour_or_place(&mut self, bytes: &[u8], empty: bool) -> Option<usize> {
         let parameters = bytes.strip_prefix(b"\x1b[")?;
+        // Most have one small number.
+        let single = match *parameters {
+            [b'm', ..] => Some((0, 3)),
+            [one @ b'0'..=b'9', b'm', ..] => Some((one - b'0', 4)),
+            [ten @ b'0'..=b'9', one @ b'0'..=b'9', b'm', ..] => {
+                Some((10 * (ten - b'0') + one - b'0', 5))
+            }
+            _ => None,
+        };
+        if let Some((number, len)) = single {
+            self.colours(std::iter::once(u32::from(number)));
+            return Some(len);
+        }
         let mut numbers = [0_u16; MOST];
         let mut last = 0;
         for (at, byte) in parameters.iter().enumerate() {
@@ -185,15 +238,14 @@ impl Normaliser {
 }
 
 /// How many bytes from the start are text, tabs, ends of rows or the begin of an escape sequence.
+#[inline(never)]
 fn clean_run(bytes: &[u8]) -> usize {
-    let odd = |b: u8| (b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r' | 0x1b)) | (b == 0x7f);
-    let mut at = 0;
-    for chunk in bytes.chunks_exact(64) {
-        // one branch per 64 bytes, so that the compiler vectorises the test
-        if chunk.iter().fold(false, |any, b| any | odd(*b)) {
-            break;
-        }
-        at += 64;
-    }
+    // No branches and a function of its own, so that the compiler makes vectors of it.
+    let odd = |b: u8| {
+        ((b < 0x20) & (b != b'\t') & (b != b'\n') & (b != b'\r') & (b != 0x1b)) | (b == 0x7f)
+    };
+    let (blocks, _) = bytes.as_chunks::<64>();
+    let is_clean = |block: &&[u8; 64]| block.iter().fold(0, |any, b| any | u8::from(odd(*b))) == 0;
+    let at = 64 * blocks.iter().take_while(is_clean).count();
     at + bytes[at..].iter().position(|b| odd(*b)).unwrap_or(bytes.len() - at)
 }
