@@ -55,6 +55,32 @@ fn typed() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(piece, 0..10).prop_map(|pieces| pieces.concat())
 }
 
+/// Text in colours, some of which hide it.
+fn coloured() -> impl Strategy<Value = String> {
+    let many = "\x1b\\[[34]8[;:]5;0{0,20}[01](;8|;48;5;1)?m";
+    let all = "\x1b\\[[34]8;2;0{0,9}[01];0;0(;8|;48;5;1)?m";
+    let few = "\x1b\\[(0|8|28|39|49|3[01]|4[01]|1;3[01]|)m";
+    let piece = prop_oneof!["[a-z]{1,12}", few, many, all, "(\x1b\\[K)?\r?\n"];
+    proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat() + "\n")
+}
+
+#[derive(Default)]
+struct Hidden(Vec<Signal>);
+
+impl Sink for Hidden {
+    fn row(&mut self, _: &[u8], _: Map<'_>, _: End) {}
+    fn mark(&mut self, _: Mark, _: usize) {}
+    fn signal(&mut self, signal: Signal) {
+        self.0.push(signal);
+    }
+}
+
+fn hidden<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<Signal> {
+    let (mut normaliser, mut hidden) = (Normaliser::new(None), Hidden::default());
+    chunks.for_each(|chunk| normaliser.feed(chunk, &mut hidden));
+    hidden.0
+}
+
 #[derive(Default)]
 struct Rows(Vec<(Vec<u8>, Vec<u64>)>);
 
@@ -113,6 +139,13 @@ proptest! {
     fn rows_read_at_once_are_those_read_byte_by_byte(bytes in terminal(), columns in proptest::option::of(8u16..200)) {
         let single: Vec<&[u8]> = bytes.chunks(1).collect();
         prop_assert_eq!(rows(&[&bytes], columns).0, rows(&single, columns).0);
+    }
+
+    #[test]
+    fn text_read_at_once_is_as_hidden_as_byte_by_byte(text in coloured(), size in 2usize..500) {
+        let single = hidden(text.as_bytes().chunks(1));
+        prop_assert_eq!(&hidden(std::iter::once(text.as_bytes())), &single);
+        prop_assert_eq!(&hidden(text.as_bytes().chunks(size)), &single);
     }
 
     #[test]
