@@ -343,8 +343,9 @@ impl Recorder for Writer {
     fn sync(&mut self, durability: Durability) -> Result<u64, RecorderError> {
         if !self.ended {
             self.flush()?;
+            self.check_behind()?;
             match durability {
-                Durability::Process => self.check_behind()?,
+                Durability::Process => {}
                 Durability::Writeback => self.sync_behind()?,
                 Durability::Machine => self.sync_machine()?,
             }

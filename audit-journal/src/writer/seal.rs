@@ -126,7 +126,7 @@ impl Writer {
                 link: self.chain.0.link,
             });
         }
-        // What it fails with is told by the next sync.
+        // What cannot be begun now is begun by the next sync, which also tells of failures.
         let _ = self.sync_behind();
     }
 

@@ -33,10 +33,9 @@ impl Unsynced {
 }
 
 impl Writer {
-    /// Has everything written so far made to survive the machine, and goes on meanwhile. Tells of
-    /// an earlier time that failed.
+    /// Has everything written so far made to survive the machine, and goes on meanwhile.
+    /// [`Writer::check_behind`] tells whether it failed.
     pub(super) fn sync_behind(&mut self) -> Result<()> {
-        self.check_behind()?;
         let unsynced = self.unsynced()?;
         self.background.start(|| unsynced.sync());
         Ok(())
@@ -56,8 +55,9 @@ impl Writer {
         self.note_failure(failed)
     }
 
-    /// What the disk could not keep once it is not asked to keep again: the kernel has let go of
-    /// it and would say yes. The session's owner learns of the failure instead.
+    /// After a failure the open segment and the names are synced again. That this succeeds proves
+    /// nothing of before, since the kernel lets go of what it could not write: the failure itself
+    /// is what must be told.
     fn note_failure(&mut self, synced: Result<()>) -> Result<()> {
         if synced.is_err() {
             self.segment.still_dirty();

@@ -195,6 +195,26 @@ fn a_flood_is_stored_first_and_compressed_when_idle() {
     assert_eq!((report.status, report.bytes), (Status::Intact, before.bytes), "{report}");
 }
 
+#[test]
+fn a_sync_that_failed_behind_the_session_is_told_once() {
+    let root = tempfile::tempdir().unwrap();
+    let mut writer = open(root.path());
+    writer.record(&data(1)).unwrap();
+    writer.sync(Durability::Writeback).unwrap();
+    let failed = || JournalError::io("sync", Path::new("disk"), std::io::Error::other("worn out"));
+    writer.background.start(move || Err(failed()));
+    writer.record(&data(2)).unwrap();
+    let told = writer.sync(Durability::Machine).unwrap_err().to_string();
+    assert!(told.contains("worn out"), "{told}");
+    writer.record(&data(3)).unwrap();
+    assert_eq!(writer.sync(Durability::Machine), Ok(3));
+    writer.background.start(move || Err(failed()));
+    let told = std::iter::repeat_with(|| writer.sync(Durability::Process)).find_map(Result::err);
+    assert!(told.unwrap().to_string().contains("worn out"));
+    writer.close().unwrap();
+    assert_eq!(verify(writer.dir(), &Trust::FirstUse, None).status, Status::Intact);
+}
+
 /// A closed session of many blocks; returns its directory.
 pub(crate) fn flood(root: &Path) -> PathBuf {
     let mut writer = open(root);
