@@ -132,7 +132,9 @@ impl SessionCore {
     /// A session about to open. `seed` holds 32 random bytes.
     pub fn new(spec: &SessionSpec, seed: [u8; 32]) -> Self {
         let policy = spec.policy.clone();
-        let watch = spec.monitor.as_ref().map(|_| Watch::new(policy.blocking.analysis_timeout));
+        let holds = !policy.blocking.hold_output.is_zero();
+        let patience = policy.blocking.analysis_timeout;
+        let watch = spec.monitor.as_ref().map(|_| Watch::new(patience, holds));
         let mut core = Self {
             pty: spec.pty,
             user: spec.user.clone(),

@@ -24,6 +24,8 @@ const KEPT_INPUT: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Watch {
     patience: Duration,
+    /// Output waits for its verdict: it is handed over as it comes.
+    holds: bool,
     gathered: [Gathered; 4],
     places: [Places; 4],
     next: u64,
@@ -72,9 +74,10 @@ pub(super) struct Answered {
 }
 
 impl Watch {
-    pub(super) fn new(patience: Duration) -> Self {
+    pub(super) fn new(patience: Duration, holds: bool) -> Self {
         Self {
             patience,
+            holds,
             gathered: Default::default(),
             places: Default::default(),
             next: 1,
@@ -111,8 +114,11 @@ impl Watch {
         let gathered = &mut self.gathered[index];
         gathered.since.get_or_insert(now);
         gathered.bytes.extend_from_slice(bytes);
-        let submits = stream == Stream::Input && bytes.iter().any(|b| submits(*b));
-        if gathered.bytes.len() >= WINDOW_BYTES || submits {
+        let waits = match stream {
+            Stream::Input => bytes.iter().any(|b| submits(*b)),
+            _ => self.holds,
+        };
+        if gathered.bytes.len() >= WINDOW_BYTES || waits {
             self.cut(stream, now, out);
         }
     }
@@ -285,4 +291,25 @@ impl Stall {
 /// line editors run a line and fetch the next.
 const fn submits(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n' | 0x0f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn windows(holds: bool, stream: Stream, text: &str) -> usize {
+        let mut watch = Watch::new(Duration::from_secs(1), holds);
+        let mut count = 0;
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        watch.see(stream, &bytes, None, Moment::START, &mut |_| count += 1);
+        count
+    }
+
+    #[test]
+    fn only_who_waits_for_a_verdict_is_judged_at_once() {
+        assert_eq!(windows(false, Stream::Tty, "one line\n"), 0);
+        assert_eq!(windows(true, Stream::Tty, "one line\n"), 1);
+        assert_eq!(windows(true, Stream::Input, "ls"), 0);
+        assert_eq!(windows(false, Stream::Input, "ls\r"), 1);
+    }
 }
