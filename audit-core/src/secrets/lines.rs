@@ -210,7 +210,7 @@ impl Lines {
         if !leaving && self.canonical {
             return;
         }
-        let row = if leaving { rows.row() } else { rows.before_cursor() };
+        let mut row = None;
         for line in self.lines.iter_mut().take(LOOKED_FOR) {
             let entered = line.shown < line.entered || line.echoed.is_some();
             let may_show = if leaving { entered } else { !line.ended };
@@ -220,6 +220,8 @@ impl Lines {
             let rest = line.text[line.shown..].trim_ascii_start();
             let end = rest.iter().position(|b| matches!(b, b'\r' | b'\n'));
             let end = end.unwrap_or(rest.len());
+            let row =
+                row.get_or_insert_with(|| if leaving { rows.row() } else { rows.before_cursor() });
             if shows(row.trim_end(), &rest[..end]) {
                 line.shown = line.text.len() - rest.len() + end;
                 if line.text[line.shown..].trim_ascii().is_empty() {

@@ -64,7 +64,16 @@ impl Default for Rows {
 impl Rows {
     /// Takes output. `leave` is called before a line feed takes the cursor off its row.
     pub(super) fn feed(&mut self, bytes: &[u8], mut leave: impl FnMut(&Self)) {
-        for &byte in bytes {
+        let mut rest = bytes;
+        loop {
+            if self.state == State::Ground {
+                let run = rest.iter().position(|b| !matches!(b, 0x20..=0x7e));
+                let (run, other) = rest.split_at(run.unwrap_or(rest.len()));
+                self.put_run(run);
+                rest = other;
+            }
+            let Some((&byte, others)) = rest.split_first() else { return };
+            rest = others;
             match self.state {
                 State::Ground => match byte {
                     0x1b => self.state = State::Escape,
@@ -75,8 +84,7 @@ impl Rows {
                     b'\r' => self.column = 0,
                     0x08 => self.column = self.column.saturating_sub(1),
                     b'\t' => self.column = ((self.column / 8 + 1) * 8).min(CELLS),
-                    0x00..=0x1f | 0x7f => {}
-                    0x20..=0x7e => self.put(char::from(byte)),
+                    0x00..=0x7f => {}
                     0x80.. => self.put_part(byte),
                 },
                 State::Escape => self.escape(byte),
@@ -154,6 +162,23 @@ impl Rows {
             }
             Err(_) => {}
         }
+    }
+
+    /// Puts printable ASCII characters, as [`Rows::put`] would one by one.
+    fn put_run(&mut self, run: &[u8]) {
+        let Some(last) = run.last() else { return };
+        let column = self.column.min(CELLS - 2);
+        let end = (column + run.len()).min(CELLS - 1);
+        let row = &mut self.rows[self.line];
+        if row.len() < end {
+            row.resize(end, ' ');
+        }
+        for (cell, byte) in row[column..end].iter_mut().zip(run) {
+            *cell = char::from(*byte);
+        }
+        // What is written beyond the last cell piles up in it.
+        row[end - 1] = char::from(*last);
+        self.column = end;
     }
 
     fn put(&mut self, char: char) {
@@ -349,6 +374,21 @@ mod tests {
             rows.feed(&stream[..cut], |_| {});
             rows.feed(&stream[cut..], |_| {});
             assert_eq!((rows.before_cursor(), rows.row()), whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_put_as_its_characters_are() {
+        for len in [1, CELLS - 2, CELLS - 1, CELLS, 3 * CELLS] {
+            let run: Vec<u8> = (0..len).map(|n| b'a' + (n % 26) as u8).collect();
+            for start in ["", "\x1b[40C", "\x1b[999C", "\x1b[1022C", "\x1b[2000C", "xxx\x08\x08"] {
+                let (mut one, mut all) = (Rows::default(), Rows::default());
+                all.feed(&[start.as_bytes(), &run].concat(), |_| {});
+                one.feed(start.as_bytes(), |_| {});
+                run.iter().for_each(|byte| one.put(char::from(*byte)));
+                assert_eq!(all.rows, one.rows, "{len} behind {start:?}");
+                assert_eq!(all.cursor(), one.cursor(), "{len} behind {start:?}");
+            }
         }
     }
 
