@@ -13,6 +13,9 @@ use crate::error::{JournalError, Result};
 /// Holds the signing of a leaf of the host log, in a debug build too.
 const STACK: usize = 512 << 10;
 
+/// So many works may wait. Each holds a descriptor or two.
+const WAITING: usize = 8;
+
 type Work = Box<dyn FnOnce() -> Result<()> + Send>;
 
 /// Does what it is given, one after the other. Dropping it waits for what is not done.
@@ -45,6 +48,11 @@ impl Background {
             Ok(thread) => self.thread = Some(thread),
             Err(_) => run(&self.shared),
         }
+    }
+
+    /// Whether the disk is so slow that nothing more should be given to it for now.
+    pub(super) fn is_behind(&self) -> bool {
+        lock(&self.shared).works.len() >= WAITING
     }
 
     /// The first failure that was not told yet.
@@ -124,8 +132,12 @@ mod tests {
             });
         }
         assert!(order.try_recv().is_err());
+        assert!(!background.is_behind());
+        (0..WAITING).for_each(|_| background.start(|| Ok(())));
+        assert!(background.is_behind());
         go.send(()).unwrap();
         background.wait().unwrap();
+        assert!(!background.is_behind());
         drop(done);
         assert_eq!(order.iter().collect::<Vec<_>>(), [0, 1, 2]);
         // And again, with a thread of its own.

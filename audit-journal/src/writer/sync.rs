@@ -36,6 +36,10 @@ impl Writer {
     /// Has everything written so far made to survive the machine, and goes on meanwhile.
     /// [`Writer::check_behind`] tells whether it failed.
     pub(super) fn sync_behind(&mut self) -> Result<()> {
+        if self.background.is_behind() {
+            // What waits covers what is written until it begins; the rest comes with the next.
+            return Ok(());
+        }
         let unsynced = self.unsynced()?;
         self.background.start(|| unsynced.sync());
         Ok(())
