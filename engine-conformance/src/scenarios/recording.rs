@@ -74,14 +74,22 @@ fn where_the_rule_is_open_a_failing_recorder_leaves_a_gap(stage: &Stage) {
     live.send("\x04");
     let ended = live.end();
     assert_eq!(ended.status(), 3);
-    assert_eq!(ended.journal.count(is_gap), 1);
-    let Some(Body::Gap { from, through, bytes, .. }) = ended.journal.bodies().find(|b| is_gap(b))
-    else {
-        unreachable!("it was just counted");
+    // One, or two when the recorder worked again before the first was refused.
+    let gaps: Vec<_> = ended
+        .journal
+        .bodies()
+        .filter_map(|body| match body {
+            Body::Gap { from, through, bytes, .. } => Some((*from, *through, *bytes)),
+            _ => None,
+        })
+        .collect();
+    let (Some(first), Some(last)) = (gaps.first(), gaps.last()) else {
+        panic!("no gap");
     };
+    let bytes = gaps.iter().map(|gap| gap.2).sum::<u64>();
     let lost = ended.outcome.lost.as_ref().expect("the loss is stated");
-    assert_eq!((lost.from, lost.through, lost.bytes), (*from, *through, *bytes));
-    assert!(*bytes >= "two\rthree\rgot two\r\ngot three\r\n".len() as u64, "{bytes}");
+    assert_eq!((lost.from, lost.through, lost.bytes), (first.0, last.1, bytes));
+    assert!(bytes >= "two\rthree\rgot two\r\ngot three\r\n".len() as u64, "{bytes}");
     let text = ended.journal.text(Stream::Tty);
     assert!(text.contains("got one") && text.contains("got four"), "{text:?}");
     assert!(!text.contains("got three"), "{text:?}");
