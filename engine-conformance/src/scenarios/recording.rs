@@ -86,6 +86,7 @@ fn where_the_rule_is_open_a_failing_recorder_leaves_a_gap(stage: &Stage) {
     let (Some(first), Some(last)) = (gaps.first(), gaps.last()) else {
         panic!("no gap");
     };
+    assert!(gaps.len() <= 2, "{gaps:?}");
     let bytes = gaps.iter().map(|gap| gap.2).sum::<u64>();
     let lost = ended.outcome.lost.as_ref().expect("the loss is stated");
     assert_eq!((lost.from, lost.through, lost.bytes), (first.0, last.1, bytes));
