@@ -142,9 +142,9 @@ pub fn combine(rule: f32, chance: f32) -> f32 {
 
 fn finding(hit: &Hit<'_>, secrets: &[String]) -> Finding {
     Finding {
-        rule: hit.rule.id.clone(),
-        title: hit.rule.title.clone(),
-        category: hit.rule.category.clone(),
+        rule: hit.rule.id.to_string(),
+        title: hit.rule.title.to_string(),
+        category: hit.rule.category.to_string(),
         mitre: hit.rule.mitre.clone(),
         score: Score::new(hit.score()).unwrap_or_default(),
         excerpt: around(&Redacted::new(&hit.text, secrets), hit.span.0),

@@ -1,21 +1,14 @@
 //! Giving back what only the start of a program needed.
 
-use std::ops::Range;
+use std::ffi::{c_int, c_void};
 
-/// Has the system take back the pages of code this process has touched so far, and the free memory
-/// of its heap. A session lives long after the parsers of its arguments and its configuration have
-/// run for the last time; what is needed again comes back from the page cache, a few pages at each
-/// fault.
-///
-/// Does nothing where `/proc` does not tell what is mapped.
+/// Has the system take back the pages of code and constants this process has touched so far, and
+/// the free memory of its heap. A session lives long after the parsers of its arguments and its
+/// rules have run for the last time; what is needed again comes back from the page cache, a few
+/// pages at each fault.
 pub fn give_back() {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    for code in maps.lines().filter_map(code_of_file) {
-        let (start, len) = (code.start as *mut libc::c_void, code.end - code.start);
-        // SAFETY: the mapping is a file's, private and never written to (position-independent code
-        // has no relocations), so that a page that is dropped is read from the file again.
-        unsafe { libc::madvise(start, len, libc::MADV_DONTNEED) };
-    }
+    // SAFETY: the callback has the type asked for, needs no data and does not unwind.
+    unsafe { libc::dl_iterate_phdr(Some(give_back_segments), std::ptr::null_mut()) };
     #[cfg(target_env = "gnu")]
     // SAFETY: frees only what is not in use.
     unsafe {
@@ -23,35 +16,39 @@ pub fn give_back() {
     }
 }
 
-/// Where a line of `proc_pid_maps(5)` maps code of a file.
-fn code_of_file(line: &str) -> Option<Range<usize>> {
-    let (range, rest) = line.split_once(' ')?;
-    let (permissions, rest) = rest.split_once(' ')?;
-    let (start, end) = range.split_once('-')?;
-    let of_file = rest.contains(" /");
-    (permissions == "r-xp" && of_file).then_some(())?;
-    let number = |digits| usize::from_str_radix(digits, 16).ok();
-    Some(number(start)?..number(end)?)
+/// Gives back the segments of one program or library that cannot be written, `dl_iterate_phdr(3)`.
+///
+/// # Safety
+/// `object` must describe what is loaded.
+unsafe extern "C" fn give_back_segments(
+    object: *mut libc::dl_phdr_info,
+    _size: usize,
+    _data: *mut c_void,
+) -> c_int {
+    // SAFETY: the caller vouches for it.
+    let object = unsafe { &*object };
+    // SAFETY: the table has so many entries and lives as long as the object is loaded.
+    let segments =
+        unsafe { std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()) };
+    // SAFETY: only asks.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+    for segment in segments {
+        if segment.p_type != libc::PT_LOAD || segment.p_flags & libc::PF_W != 0 {
+            continue;
+        }
+        let start = (object.dlpi_addr + segment.p_vaddr) as usize;
+        let from = start - start % page;
+        let len = start + segment.p_memsz as usize - from;
+        // SAFETY: the segment is a file's, mapped privately and never written (position-independent
+        // code has no relocations in it), so that a page that is dropped is read from the file again.
+        unsafe { libc::madvise(from as *mut c_void, len, libc::MADV_DONTNEED) };
+    }
+    0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_code_of_files_is_given_back() {
-        let code = "55d0bff00000-55d0bff10000 r-xp 00001000 fe:01 1203       /bin/w p 1";
-        assert_eq!(code_of_file(code), Some(0x55d0_bff0_0000..0x55d0_bff1_0000));
-        for other in [
-            "55d0bff10000-55d0bff12000 r--p 00001000 fe:01 1203       /bin/w p 1",
-            "55d0bff10000-55d0bff12000 rwxp 00001000 fe:01 1203       /bin/w p 1",
-            "55d0c0ffe000-55d0c101f000 rw-p 00000000 00:00 0                  [heap]",
-            "7ffd1a3f2000-7ffd1a3f4000 r-xp 00000000 00:00 0                  [vdso]",
-            "7f00aa000000-7f00aa021000 r-xp 00000000 00:00 0 ",
-        ] {
-            assert_eq!(code_of_file(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn a_process_goes_on_with_less() {

@@ -8,7 +8,6 @@ use audit_core::lanes::MakeLanes;
 use audit_core::{EngineError, Mailbox, SessionId, SessionSpec, Toolkit};
 
 use crate::crew::Crew;
-use crate::sys;
 
 /// Passed when this process has become a relay.
 static STARTED: Once = Once::new();
@@ -61,7 +60,7 @@ impl MakeLanes for ProcessLanes {
 
     fn start(&self, crew: Crew, _mailbox: Mailbox) -> Result<Crew, EngineError> {
         // What read the command line and the configuration does not run again.
-        STARTED.call_once(sys::release_code);
+        STARTED.call_once(audit_pty::give_back);
         Ok(crew)
     }
 }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use audit_core::{
-    Command, Controller, ControllerError, Notice, Part, PartError, SessionSpec, Wake,
+    Command, Controller, ControllerError, News, Notice, Part, PartError, SessionSpec, Wake,
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,10 @@ impl Controller for LocalController {
         self.snapshot.take(notice);
         self.server.publish(notice);
         let logged = self.log.notice(self.snapshot.spec(), notice);
+        if matches!(notice.news, News::Opened { .. }) {
+            // What starts a session does not run in it again.
+            audit_pty::give_back();
+        }
         logged.map_err(|error| ControllerError { reason: format!("audit log: {error}") })
     }
 

@@ -1,6 +1,6 @@
 //! Does the cursor stand at a prompt for a secret?
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use regex::RegexSet;
 
@@ -28,32 +28,46 @@ pub(super) enum Suspicion {
     Strong,
 }
 
-/// The configured prompt patterns. Sessions with the same share one set: it is by far the largest
-/// thing a session would hold.
+/// The configured prompt patterns. Sessions with the same share them: compiled they are by far the
+/// largest thing a session would hold.
 #[derive(Debug)]
-pub(super) struct Prompts(Arc<RegexSet>);
+pub(super) struct Prompts(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    patterns: Vec<String>,
+    /// Compiled when a row is first to be judged by them, which for many a session is never.
+    set: OnceLock<RegexSet>,
+}
 
 impl Prompts {
     /// Patterns that do not compile are left out: configuration has refused them before.
     pub(super) fn new(patterns: &[String]) -> Self {
-        static SETS: Mutex<Vec<(Vec<String>, Weak<RegexSet>)>> = Mutex::new(Vec::new());
-        let mut sets = SETS.lock().unwrap_or_else(PoisonError::into_inner);
-        sets.retain(|(_, set)| set.strong_count() > 0);
-        let known = sets.iter().find(|(known, _)| known == patterns);
-        if let Some(set) = known.and_then(|(_, set)| set.upgrade()) {
-            return Self(set);
-        }
-        let set = Arc::new(RegexSet::new(patterns).unwrap_or_else(|_| {
-            let good = patterns.iter().filter(|p| regex::Regex::new(p).is_ok());
-            RegexSet::new(good).unwrap_or_else(|_| RegexSet::empty())
-        }));
-        sets.push((patterns.to_vec(), Arc::downgrade(&set)));
-        Self(set)
+        static KNOWN: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|shared| shared.strong_count() > 0);
+        let same = known.iter().filter_map(Weak::upgrade).find(|same| same.patterns == patterns);
+        Self(same.unwrap_or_else(|| {
+            let made = Arc::new(Shared { patterns: patterns.to_vec(), set: OnceLock::new() });
+            known.push(Arc::downgrade(&made));
+            made
+        }))
+    }
+
+    fn is_match(&self, text: &str) -> bool {
+        let Shared { patterns, set } = &*self.0;
+        let set = set.get_or_init(|| {
+            RegexSet::new(patterns).unwrap_or_else(|_| {
+                let good = patterns.iter().filter(|p| regex::Regex::new(p).is_ok());
+                RegexSet::new(good).unwrap_or_else(|_| RegexSet::empty())
+            })
+        });
+        set.is_match(text)
     }
 
     /// Whether the cursor may stand in a form that asks for a secret, its question further up.
     pub(super) fn may_ask(&self, rows: &Rows) -> bool {
-        self.0.is_match(&rows.above(FORM))
+        self.is_match(&rows.above(FORM))
     }
 
     /// Judges the cursor's row.
@@ -70,13 +84,13 @@ impl Prompts {
     /// behind the prompt.
     pub(super) fn judge_text(&self, text: &str) -> Suspicion {
         let text = bare(text);
-        let asks = asks(text);
-        if self.0.is_match(text) && (asks || !holds_command(text)) {
+        let (asks, command) = (asks(text), holds_command(text));
+        if (asks || !command) && self.is_match(text) {
             return Suspicion::Strong;
         }
         // The bare colon of a pager asks for nothing.
         let worded = text.chars().filter(|c| c.is_alphabetic()).count() >= 2;
-        if asks && worded && !holds_command(text) { Suspicion::Weak } else { Suspicion::None }
+        if asks && worded && !command { Suspicion::Weak } else { Suspicion::None }
     }
 }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use audit_core::Score;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::DetectError;
 
 /// What a rule's expressions are matched against.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// Each simple command, canonical.

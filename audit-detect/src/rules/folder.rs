@@ -79,7 +79,7 @@ fn stamp(path: &Path) -> Result<Stamp, DetectError> {
 
 /// Every rule must hit its examples and miss its counterexamples.
 fn check_examples(rules: &[Rule]) -> Result<(), DetectError> {
-    let set = RuleSet::new(rules.to_vec())?;
+    let set = RuleSet::new(rules)?;
     for rule in rules {
         let hits = |line: &String| {
             let resolved = resolve(line, &mut Variables::new());

@@ -16,11 +16,13 @@ mod folder;
 mod literals;
 mod prepared;
 mod text;
+mod words;
 
 pub use engine::{Hit, INERT_CEILING, RuleSet};
 pub(crate) use expression::{compile, compile_scan};
 pub use file::{Rule, Scope};
 pub use folder::RuleFolder;
+pub use prepared::Ready;
 
 use crate::DetectError;
 use std::sync::{Arc, OnceLock};
@@ -39,7 +41,7 @@ const EMBEDDED: [(&str, &str); 9] = [
 ];
 const CLASSES: &str = include_str!("../../rules/classes.toml");
 
-/// Reads the rules inside the program.
+/// Reads the rule files inside the program.
 ///
 /// # Errors
 /// None in a program whose tests passed.
@@ -52,21 +54,18 @@ pub fn embedded_rules() -> Result<Vec<Rule>, DetectError> {
     Ok(rules)
 }
 
-/// What `rules/literals.txt` must hold.
+/// What `rules/prepared.bin` must hold.
 ///
 /// # Errors
 /// As [`embedded_rules`].
-pub fn prepared() -> Result<String, DetectError> {
-    Ok(prepared::written(&embedded_rules()?))
+pub fn prepared() -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    Ok(prepared::Prepared::new(&embedded_rules()?)?.written()?)
 }
 
 /// The rules inside the program, read once per process and shared.
 pub fn embedded() -> &'static Arc<RuleSet> {
     static SHARED: OnceLock<Arc<RuleSet>> = OnceLock::new();
-    SHARED.get_or_init(|| {
-        let rules = embedded_rules().unwrap_or_default();
-        Arc::new(RuleSet::new(rules).unwrap_or_default())
-    })
+    SHARED.get_or_init(|| Arc::new(RuleSet::embedded().unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ fn build<P>(home: &Home, built: Result<P, PartError>) -> io::Result<P> {
     match built {
         Ok(part) => {
             home.send(&FromWorker::Ready)?;
-            sys::release_code();
+            audit_pty::give_back();
             Ok(part)
         }
         Err(PartError { part, reason }) => {

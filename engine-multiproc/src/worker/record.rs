@@ -11,7 +11,6 @@ use super::home::{Home, Woken};
 use crate::frame::{self, Frame};
 use crate::message::{FromWorker, Staged, Stamp};
 use crate::staging::Reader;
-use crate::sys;
 
 /// How often a recorder that has caught up gives back the code that took: what packs and hashes a
 /// flood is not needed for a prompt.
@@ -66,7 +65,7 @@ impl Clerk {
                 Woken::Late => {
                     put_off = self.catch_up()?;
                     if !put_off && self.slimmed.elapsed() >= SLIM {
-                        sys::release_code();
+                        audit_pty::give_back();
                         self.slimmed = Instant::now();
                     }
                 }
