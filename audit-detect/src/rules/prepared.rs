@@ -78,7 +78,8 @@ impl Prepared {
         let sets: Vec<[Vec<Literals<'_>>; 3]> = rules
             .iter()
             .map(|rule| {
-                [&rule.any, &rule.all, &rule.none].map(|list| list.iter().map(of).collect())
+                [&rule.any, &rule.all, &rule.none]
+                    .map(|list| list.iter().map(|pattern| of(pattern)).collect())
             })
             .collect();
         let all = sets.iter().flatten().flatten().flat_map(|(_, set)| set);
@@ -126,7 +127,7 @@ impl Prepared {
 /// An expression and its literals.
 type Literals<'a> = (&'a str, Vec<Vec<u8>>);
 
-fn of(pattern: &String) -> Literals<'_> {
+fn of(pattern: &str) -> Literals<'_> {
     (pattern, literals::required(pattern).unwrap_or_default())
 }
 
