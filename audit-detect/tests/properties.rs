@@ -125,6 +125,18 @@ fn verdicts(chunks: &[&[u8]]) -> (f32, Vec<(u64, u64)>) {
     (score, secrets)
 }
 
+/// Text around the words that secrets and commands are found by, in several scripts.
+fn named() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        4 => "(password|Passwort|secret_name|apiToken|token|passphrase|-----BEGIN |AKIA|ghp_|mysql -p|curl -u a:)",
+        3 => "[ =:;\"'_.@/-]{1,3}",
+        3 => "[“”é漢\u{feff}\u{fffd}\u{1f600}\u{301}]{1,2}",
+        3 => "[A-Za-z0-9]{1,12}",
+        1 => "(\r\n|\x1b\\[31m|bash -i >& /dev/tcp/127.0.0.1/9 0>&1)",
+    ];
+    proptest::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -247,5 +259,18 @@ proptest! {
             lines
         };
         prop_assert_eq!(lines(&[]), lines(&cuts));
+    }
+
+    #[test]
+    fn words_of_secrets_in_any_script_are_looked_at(text in named(), cut in 0usize..80) {
+        redact(&text);
+        Detector::embedded().line(&text, &mut Variables::new(), false);
+        let (at, bytes) = (cut.min(text.len()), text.as_bytes());
+        let mut monitor = LocalMonitor::with_detector(Detector::embedded());
+        for (id, (offset, part)) in (1..).zip([(0, &bytes[..at]), (at as u64, &bytes[at..])]) {
+            let bytes = part.to_vec().into();
+            let window = Window { id, at: Moment::START, stream: Stream::Tty, offset, bytes };
+            monitor.inspect(&window).expect("a verdict");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthChar;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::prompt::{Prompts, Suspicion, is_mask};
 use super::row::Rows;
@@ -46,6 +46,8 @@ pub(super) struct Correlation {
     submitted: bool,
     /// The row was judged to hold a prompt for a secret.
     judged: bool,
+    /// Something typed at this prompt has come back.
+    echoed: bool,
 }
 
 impl Default for Correlation {
@@ -60,6 +62,7 @@ impl Default for Correlation {
             commands: false,
             submitted: false,
             judged: false,
+            echoed: false,
         }
     }
 }
@@ -93,6 +96,13 @@ impl Correlation {
         self.rebase(rows, prompts);
     }
 
+    /// The alternate screen was left, and with it what stood in front of keys that did it.
+    pub(super) fn leave_screen(&mut self) {
+        if self.commands && !self.submitted {
+            self.suspicion = Suspicion::None;
+        }
+    }
+
     /// The end of a line was typed.
     pub(super) fn submit(&mut self) {
         self.submitted = !self.runs.is_empty();
@@ -124,6 +134,9 @@ impl Correlation {
         }
         let (before, after) = rows.around(self.base.0, self.base.1);
         let prompting = self.suspicion > Suspicion::None && same(&before, &self.prefix);
+        if prompting && self.is_swallowed(&before, rows) {
+            return self.redact(decided, false);
+        }
         let after = self.confirm(&after, prompting, decided);
         if self.runs.is_empty() {
             return;
@@ -208,6 +221,22 @@ impl Correlation {
         }
     }
 
+    /// Whether a prompt's answer, typed at once, was taken without being shown: what was written
+    /// behind the prompt since is neither it nor a mask.
+    fn is_swallowed(&self, before: &str, rows: &Rows) -> bool {
+        let answer = self.submitted || self.pending.len() > 1;
+        let (line, column) = rows.cursor();
+        if self.echoed || !answer || line != self.base.0 || column <= self.base.1 {
+            return false;
+        }
+        let (row, _) = rows.around(line, column);
+        let written: String = row.chars().skip(before.chars().count()).collect();
+        let typed = Zeroizing::new(self.pending.iter().collect::<String>());
+        // What an editor shows need not begin with the keys that had it insert.
+        let shown = typed.contains(&written) || written.starts_with(typed.as_str());
+        !shown && !written.starts_with(is_mask)
+    }
+
     /// Whether mask characters came back, and nothing else.
     fn is_masked(&self, after: &str, prompting: bool) -> bool {
         let masks = after.chars().take_while(|c| is_mask(*c)).count();
@@ -219,6 +248,7 @@ impl Correlation {
     }
 
     fn rebase(&mut self, rows: &Rows, prompts: &Prompts) {
+        self.echoed = false;
         self.base = rows.cursor();
         (self.prefix, self.suffix) = rows.around(self.base.0, self.base.1);
         self.suspicion = prompts.judge_text(&self.prefix);
@@ -237,6 +267,7 @@ impl Correlation {
         if count == 0 || prompting && !telling {
             return after.to_owned();
         }
+        self.echoed = true;
         let shown: String = after.chars().take(count).collect();
         self.base.1 += shown.chars().filter_map(UnicodeWidthChar::width).sum::<usize>();
         self.prefix.push_str(&shown);

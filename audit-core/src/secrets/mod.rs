@@ -131,7 +131,11 @@ impl Secrets {
             out(Piece::Clear { stream: Stream::Tty, bytes: bytes.clone() });
             return;
         }
+        let alternate = self.alternate.is_on();
         self.alternate.feed(bytes);
+        if alternate && !self.alternate.is_on() {
+            self.correlation.leave_screen();
+        }
         if self.correlation.is_empty() && self.lines.is_calm() {
             self.screen.note(bytes);
             out(Piece::Clear { stream: Stream::Tty, bytes: bytes.clone() });

@@ -141,8 +141,8 @@ pub(super) fn names_something_else(before: &str) -> bool {
         "prompt",
     ];
     let name = before.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-    let start = name.rfind(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-' | '.'));
-    let name = &name[start.map_or(0, |at| at + 1)..];
+    let parts = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '-' | '.');
+    let name = name.rsplit(parts).next().unwrap_or(name);
     // the last word of `secret_name`, `secretName`, `secret-name`
     let bytes = name.as_bytes();
     let begins = (0..bytes.len()).rev().find(|at| {

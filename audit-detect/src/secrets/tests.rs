@@ -251,6 +251,16 @@ fn passwords_beside_their_names_are_found() {
     one("Password for alice: xr7ho7cY6RYl", "xr7ho7cY6RYl");
     one("[sudo] password for dev: sQCZOzRGthd", "sQCZOzRGthd");
     one("mysql -u root -pS3cr3tPw! shop", "S3cr3tPw!");
+    for first in [
+        "mysql -p",
+        "redis-cli -a ",
+        "sqlcmd -P ",
+        "docker login -p ",
+        "mongosh -p ",
+        "ldapsearch -w ",
+    ] {
+        one(&format!("{first}S3cr3tPw! -u me db1"), "S3cr3tPw!");
+    }
     one("sshpass -p 'S3cr3tPw!' ssh a@b", "S3cr3tPw!");
     one("curl -u admin:S3cr3tPw9 https://h/", "S3cr3tPw9");
     one("machine h.example login bob password S3cr3tPw9", "S3cr3tPw9");

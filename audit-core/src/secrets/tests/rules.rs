@@ -189,6 +189,54 @@ mod correlation {
     }
 
     #[test]
+    fn an_answer_that_its_prompt_swallowed_is_secret_whatever_comes_behind_it() {
+        let screens = [("\r\n", "OTP code: "), ("\x1b[?1049h\x1b[2J$ read\r\n", "Password: ")];
+        for (before, prompt) in screens {
+            // `read -s` at a line editor, which shows its next prompt on the same row
+            for next in ["\x1b[?2004h$ ", "me@host:~$ ", "hello, world "] {
+                for typed in ["hunter2\r", "123456", "hello"] {
+                    let mut rig = shell();
+                    rig.shows([before, prompt].concat()).waits(50).types(typed).waits(5);
+                    let recording = rig.shows(next).waits(900).ends();
+                    let end = typed.trim_start_matches(|c: char| c != '\r');
+                    if next.starts_with(typed) {
+                        assert_eq!(recording.input(), typed, "an echo");
+                    } else {
+                        assert_eq!(recording.input(), end, "{prompt}, {typed:?}, then {next:?}");
+                    }
+                }
+                let mut rig = shell();
+                rig.shows([before, prompt].concat()).waits(50);
+                for key in ["1", "2", "3", "4"] {
+                    rig.types(key).waits(20);
+                }
+                assert_eq!(rig.shows(next).waits(900).ends().input(), "", "then {next:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_visible_answer_typed_at_once_is_kept() {
+        let echoes: [&[&str]; 5] = [
+            &["hello"],
+            &["he", "llo"],
+            &["h\x1b[90mere you are\x1b[m\x1b[12D", "ello\x1b[K"],
+            &["hello\r\nwelcome\r\n"],
+            &["\x1b[1mh\x1b[mello", "\r\x1b[Kdone"],
+        ];
+        for echo in echoes {
+            for typed in ["hello", "hello\r"] {
+                let mut rig = shell();
+                rig.shows("\r\nYour name: ").waits(50).types(typed).waits(5);
+                for chunk in echo {
+                    rig.shows(chunk).waits(5);
+                }
+                assert_eq!(rig.waits(900).so_far().input(), typed, "{echo:?}");
+            }
+        }
+    }
+
+    #[test]
     fn mask_characters_give_a_secret_away_at_any_prompt() {
         for (prompt, star) in [("[sudo] password for me: ", "*"), ("read> ", "●"), ("Geheim ", "•")]
         {
