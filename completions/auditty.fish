@@ -52,7 +52,7 @@ complete -c auditty -n "__fish_auditty_needs_command" -f -a "config" -d 'Show an
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c auditty -n "__fish_auditty_needs_command" -f -a "man" -d 'Print the manual page, or write all pages to a directory'
 complete -c auditty -n "__fish_auditty_using_subcommand run" -l engine -d 'Drive the terminal with this engine instead of `audit.implementation`' -r
-complete -c auditty -n "__fish_auditty_using_subcommand run" -l session-id -d 'Name the session: a UUID that no session has yet' -r
+complete -c auditty -n "__fish_auditty_using_subcommand run" -l session-id -d 'Name the session: a UUID that no session has yet. One of another version than 1, 6 and 7 holds no time and is kept under `1970/01`; sessions are listed by the bytes of their names' -r
 complete -c auditty -n "__fish_auditty_using_subcommand run" -l on-journal-failure -d 'What happens when the journal cannot be written' -r -f -a "closed\t'End the session'
 open\t'Go on and say what is missing'
 spill\t'Keep records in memory up to a limit, then end the session'"
@@ -91,8 +91,8 @@ complete -c auditty -n "__fish_auditty_using_subcommand replay" -l journal -d 'K
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c auditty -n "__fish_auditty_using_subcommand replay" -l follow -d 'Go on as the session goes on'
-complete -c auditty -n "__fish_auditty_using_subcommand replay" -l no-timing -d 'Write everything at once'
+complete -c auditty -n "__fish_auditty_using_subcommand replay" -l follow -d 'Go on as the session goes on; not together with `--no-timing`'
+complete -c auditty -n "__fish_auditty_using_subcommand replay" -l no-timing -d 'Write everything at once; not together with `--follow`'
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -l unverified -d 'Play a journal that fails verification'
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -l reveal-secrets -d 'Show secrets that the session showed, which otherwise stand as `*`; for root and the owner of the journal, or for root alone'
 complete -c auditty -n "__fish_auditty_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -215,7 +215,7 @@ complete -c auditty -n "__fish_auditty_using_subcommand detect; and not __fish_s
 always\t'Always'
 never\t'Never'"
 complete -c auditty -n "__fish_auditty_using_subcommand detect; and not __fish_seen_subcommand_from score explain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c auditty -n "__fish_auditty_using_subcommand detect; and not __fish_seen_subcommand_from score explain" -f -a "score" -d 'Score records, one JSON object a line: `id`, `text`, and `kind`, which is `command` or the name of what a session showed. Writes `id`, `score`, `spans` of secrets as offsets in characters, and `rules`'
+complete -c auditty -n "__fish_auditty_using_subcommand detect; and not __fish_seen_subcommand_from score explain" -f -a "score" -d 'Score records, one JSON object a line: `id`, `text`, and `kind`, all strings; `kind` is `command` or the name of what a session showed. Writes `id`, `score`, `spans` of secrets as offsets in characters, and `rules`'
 complete -c auditty -n "__fish_auditty_using_subcommand detect; and not __fish_seen_subcommand_from score explain" -f -a "explain" -d 'Say why a command line gets the score it gets'
 complete -c auditty -n "__fish_auditty_using_subcommand detect; and __fish_seen_subcommand_from score" -l config -d 'Read this configuration file after the system\'s and the user\'s' -r -F
 complete -c auditty -n "__fish_auditty_using_subcommand detect; and __fish_seen_subcommand_from score" -l journal -d 'Keep or find sessions in this directory instead of `journal.dir`' -r -f -a "(__fish_complete_directories)"

@@ -19,9 +19,9 @@ use audit_detect::{Detector, Settings};
 use serde_json::json;
 
 use crate::args::{AnalyzeArgs, AnalyzeBackend, DetectAction, LlmInterface, TrainArgs};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 
 /// The monitor a configuration asks for; `None` when all analysis is switched off.
 pub(crate) fn part(config: &Config) -> Option<Part> {
@@ -185,6 +185,23 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<u8> {
     }
     out.flush()?;
     Ok(0)
+}
+
+/// Reads the rules and the model that the configuration names, if it names any. Returns how many
+/// rules there are then.
+///
+/// # Errors
+/// They cannot be used; the configuration is wrong.
+pub(crate) fn check(config: &Config) -> anyhow::Result<Option<usize>> {
+    if !config.detect.enabled
+        || (config.detect.rules_dir.is_none() && config.detect.model.is_none())
+    {
+        return Ok(None);
+    }
+    match detector(config) {
+        Ok(detector) => Ok(Some(detector.rules().len())),
+        Err(error) => Err(Failure::new(ConfigError::STATUS, failure::line(&error)).into()),
+    }
 }
 
 /// The rules and the model of the configuration.

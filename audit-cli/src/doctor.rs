@@ -13,6 +13,7 @@ use nix::sys::statvfs::statvfs;
 use crate::config::{Loaded, text_of_size};
 use crate::context::Context;
 use crate::control::socket_dir;
+use crate::detect;
 use crate::known::KnownKeys;
 use crate::run;
 
@@ -50,6 +51,7 @@ pub(crate) fn doctor(context: &Context) -> anyhow::Result<u8> {
         Ok(loaded) => {
             findings.push(ok("configuration", "every layer is in order"));
             findings.push(engine(&loaded));
+            findings.extend(detection(&loaded));
             findings.extend(journal(&loaded.config.journal.dir));
             findings.push(host_key(&loaded));
             let log = &loaded.config.logging.audit_log_path;
@@ -131,6 +133,13 @@ fn engine(loaded: &Loaded) -> Finding {
     match run::registry().find(name) {
         Some(entry) => ok("engine", format!("{}: {}", entry.name, entry.purpose)),
         None => fail("engine", format!("`{name}` is not in this build")),
+    }
+}
+
+fn detection(loaded: &Loaded) -> Option<Finding> {
+    match detect::check(&loaded.config) {
+        Ok(rules) => rules.map(|count| ok("detection", format!("{count} rules"))),
+        Err(error) => Some(fail("detection", error.to_string())),
     }
 }
 

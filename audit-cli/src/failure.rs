@@ -57,7 +57,8 @@ pub(crate) fn report(error: &anyhow::Error) -> (u8, Option<String>) {
 /// Where there is no room, if nothing else is said: files are named by whoever writes them.
 const OUTPUT: &str = "standard output: ";
 
-fn is_full(error: &io::Error) -> bool {
+/// Whether there is no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

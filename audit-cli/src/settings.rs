@@ -5,6 +5,7 @@ use std::io::Write as _;
 use crate::args::ConfigAction;
 use crate::config;
 use crate::context::Context;
+use crate::detect;
 
 /// Carries out `auditty config`.
 ///
@@ -21,7 +22,7 @@ pub(crate) fn config(context: &Context, action: &ConfigAction) -> anyhow::Result
             writeln!(out, "{}: ok", path.display())?;
         }
         ConfigAction::Check { file: None } => {
-            context.load()?;
+            detect::check(&context.load()?.config)?;
             writeln!(out, "ok")?;
         }
         ConfigAction::Default => {

@@ -1,6 +1,7 @@
 //! The signals of this process, as things to be read (`signalfd(2)`).
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -88,7 +89,8 @@ impl Drop for Signals {
 }
 
 /// Blocks the signals a session takes in the calling thread and all threads it starts from now
-/// on, so that only [`Signals`] sees them. For the start of a program, before its first thread.
+/// on, so that only [`Signals`] sees them, and has the process ignore `SIGXFSZ`. For the start of a
+/// program, before its first thread.
 ///
 /// # Errors
 /// None the system is known to give.
@@ -98,8 +100,20 @@ pub fn block_signals() -> Result<(), PtyError> {
 
 /// Blocks the signals; returns them, and those that stay ignored.
 fn block() -> Result<(SigSet, u64), PtyError> {
+    /// Whether the signal was ignored before we did it.
+    static LIMITS: OnceLock<bool> = OnceLock::new();
     let mut set = SigSet::empty();
     let mut ignored = 0;
+    // A file that may not grow (`setrlimit(2)`) is a write that fails and not our death.
+    let limits = Signal::SIGXFSZ as i32;
+    let was_ignored = LIMITS.get_or_init(|| {
+        let before = sys::ignored(limits);
+        sys::ignore(limits);
+        before
+    });
+    if *was_ignored {
+        ignored |= 1 << (limits - 1);
+    }
     for signal in TAKEN {
         let always = matches!(signal, Signal::SIGCHLD | Signal::SIGWINCH | Signal::SIGCONT);
         if !always && sys::ignored(signal as i32) {

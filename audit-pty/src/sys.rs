@@ -338,6 +338,12 @@ pub(crate) fn set_default(signal: c_int) {
     unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
 }
 
+/// Has this process ignore a signal.
+pub(crate) fn ignore(signal: c_int) {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
 /// Whether this process ignores a signal.
 pub(crate) fn ignored(signal: c_int) -> bool {
     // SAFETY: all bytes zero is a value of this plain structure.

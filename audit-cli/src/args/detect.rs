@@ -15,9 +15,9 @@ pub(crate) struct DetectArgs {
 /// What `detect` does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DetectAction {
-    /// Score records, one JSON object a line: `id`, `text`, and `kind`, which is `command` or the
-    /// name of what a session showed. Writes `id`, `score`, `spans` of secrets as offsets in
-    /// characters, and `rules`.
+    /// Score records, one JSON object a line: `id`, `text`, and `kind`, all strings; `kind` is
+    /// `command` or the name of what a session showed. Writes `id`, `score`, `spans` of secrets as
+    /// offsets in characters, and `rules`.
     Score {
         /// The records; without it, standard input.
         #[arg(value_hint = ValueHint::FilePath)]

@@ -62,10 +62,10 @@ pub(crate) struct ReplayArgs {
     /// Start this far into the session, with the screen as it was then.
     #[arg(long, value_name = "T", value_parser = offset)]
     pub(crate) from: Option<std::time::Duration>,
-    /// Go on as the session goes on.
+    /// Go on as the session goes on; not together with `--no-timing`.
     #[arg(long, conflicts_with = "no_timing")]
     pub(crate) follow: bool,
-    /// Write everything at once.
+    /// Write everything at once; not together with `--follow`.
     #[arg(long)]
     pub(crate) no_timing: bool,
     /// Play a journal that fails verification.

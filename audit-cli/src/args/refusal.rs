@@ -1,24 +1,45 @@
 //! What a command line that is not followed is answered with.
 
+use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 
+use super::Cli;
 use crate::failure::Failure;
 
-/// Prints the help or the version that was asked for; of a wrong command line makes one line. A
-/// command line without a command is shown the help, as one that asks for it.
+/// Prints the help or the version that was asked for; of a wrong command line makes one line.
 ///
 /// # Errors
 /// The command line is wrong, or nobody reads what is printed.
 pub(crate) fn answer(error: &clap::Error) -> anyhow::Result<u8> {
     match error.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err(Failure::usage(missing(&error.render().to_string())).into())
+        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             error.print()?;
             Ok(u8::try_from(error.exit_code()).unwrap_or(1))
         }
         _ => Err(Failure::usage(one_line(&error.render().to_string())).into()),
     }
+}
+
+/// What to say where a command is missing behind the names in the usage of clap's message.
+fn missing(message: &str) -> String {
+    let usage = message.split_once("Usage: ").map_or("", |(_, usage)| usage);
+    let path: Vec<_> = usage.split_whitespace().take_while(is_name).collect();
+    let mut command = Cli::command();
+    for name in path.iter().skip(1) {
+        let inner = command.get_subcommands().find(|inner| inner.get_name() == *name).cloned();
+        command = inner.unwrap_or(command);
+    }
+    let there = command.get_subcommands().filter(|command| !command.is_hide_set());
+    let names: Vec<_> = there.map(clap::Command::get_name).collect();
+    let see = path.join(" ");
+    format!("a command is missing; allowed: {}; see `{see} --help`", names.join(", "))
+}
+
+fn is_name(word: &&str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 /// The paragraphs of clap's message up to the usage: what is wrong, with what is allowed, then the
@@ -36,7 +57,6 @@ fn one_line(message: &str) -> String {
             (None, None) => line += &format!(" {part}"),
         }
     }
-    let is_name = |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase());
     let path: Vec<_> = usage.split_whitespace().take_while(is_name).collect();
     if !path.is_empty() {
         line += &format!("; see `{} --help`", path.join(" "));
@@ -49,7 +69,15 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::args::Cli;
+
+    #[test]
+    fn a_missing_command_is_told_in_one_line_with_those_there_are() {
+        let line = refused(&["ctl"]);
+        assert!(line.starts_with("a command is missing; allowed: status, "), "{line}");
+        assert!(line.ends_with("; see `auditty ctl --help`") && !line.contains('\n'), "{line}");
+        let line = refused(&[]);
+        assert!(line.contains("run, ") && !line.contains("docgen"), "{line}");
+    }
 
     fn refused(words: &[&str]) -> String {
         let words = std::iter::once("auditty").chain(words.iter().copied());

@@ -11,7 +11,8 @@ pub(crate) struct RunArgs {
     /// Drive the terminal with this engine instead of `audit.implementation`.
     #[arg(long, value_name = "NAME")]
     pub(crate) engine: Option<String>,
-    /// Name the session: a UUID that no session has yet.
+    /// Name the session: a UUID that no session has yet. One of another version than 1, 6 and 7 holds
+    /// no time and is kept under `1970/01`; sessions are listed by the bytes of their names.
     #[arg(long, value_name = "ID")]
     pub(crate) session_id: Option<SessionId>,
     /// What happens when the journal cannot be written.

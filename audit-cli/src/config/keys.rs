@@ -94,7 +94,7 @@ pub(crate) const KEYS: &[Key] = &[
         "session_timeout",
         Kind::Span(0, YEAR),
         "3600",
-        "A session lasts no longer than this and is then hung up; off is for ever.",
+        "A session lasts no longer than this and is then hung up; off and 0 are for ever.",
     ),
     key(
         "audit",
@@ -257,7 +257,7 @@ pub(crate) const KEYS: &[Key] = &[
         "self_approval",
         Kind::Word(&["journaled", "never"]),
         "\"journaled\"",
-        "Whether a blocked user may decide from another terminal, which the journal then says.",
+        "Whether a blocked user may approve from another terminal, which the journal then says; with `never` he may only reject, or end his session.",
     ),
     key(
         "blocking",
@@ -374,7 +374,7 @@ pub(crate) const KEYS: &[Key] = &[
         "exact_length",
         Kind::Truth,
         "false",
-        "Whether the journal tells how long a masked secret was.",
+        "Whether the journal tells exactly how long a masked secret was; else it is rounded up to a multiple of 16 bytes, which hides it only where the kernel did not echo: what was in doubt first shows as that many `*`.",
     ),
     key(
         "secrets",

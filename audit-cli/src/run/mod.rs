@@ -63,9 +63,21 @@ pub(crate) fn run(context: &Context, args: RunArgs) -> anyhow::Result<u8> {
     // What comes lasts longer than what was, and needs little of it.
     drop(loaded);
     audit_pty::give_back();
+    keep_panics_off_the_screen();
     let outcome = engine.run(session).map_err(not_started)?;
     tell(&outcome, &program);
     Ok(u8::try_from(outcome.status()).unwrap_or(u8::MAX))
+}
+
+/// A part that panics is told of in the journal and by a banner; what the standard library says of
+/// it would stand in the middle of the user's screen. The terminal's own thread still tells.
+fn keep_panics_off_the_screen() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some("main") {
+            tell(panic);
+        }
+    }));
 }
 
 /// Says that the audit log cannot be written. Its session goes on without it; the journal is what

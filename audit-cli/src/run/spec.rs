@@ -15,7 +15,7 @@ use crate::args::RunArgs;
 use crate::config::{Config, ConfigError, Loaded};
 use crate::context::Context;
 use crate::control::{LocalSettings, SESSION_VARIABLE, socket_dir};
-use crate::failure::Failure;
+use crate::failure::{Failure, is_full};
 use crate::known::KnownKeys;
 use crate::log::{AuditLog, LogSettings};
 use crate::text;
@@ -39,8 +39,11 @@ pub(super) fn command(config: &Config, context: &Context, words: &[OsString]) ->
 pub(super) fn journal(loaded: &Loaded, args: &RunArgs) -> anyhow::Result<JournalSettings> {
     let config = &loaded.config;
     let dir = &config.journal.dir;
-    if let Err(error) = prepare_journal(dir) {
-        let closed = config.journal.on_failure == OnFailure::Closed;
+    let closed = config.journal.on_failure == OnFailure::Closed;
+    // A session that can do without begins its journal once there is room.
+    let prepared = prepare_journal(dir);
+    let prepared = prepared.or_else(|e| if !closed && is_full(&e) { Ok(()) } else { Err(e) });
+    if let Err(error) = prepared {
         let status = match closed {
             true => u8::try_from(Outcome::JOURNAL_FAILED).unwrap_or(1),
             false => ConfigError::STATUS,

@@ -120,17 +120,16 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Builds the parts `spec` names.
+    /// Builds the parts `spec` names; the recorder last, which leaves a journal behind.
     ///
     /// # Errors
     /// One of them cannot be built.
     pub fn build(spec: &SessionSpec, toolkit: &Toolkit) -> Result<Self, EngineError> {
         let failed = |error: PartError| EngineError::new(error.part, error.reason);
-        Ok(Self {
-            recorder: toolkit.recorder(spec).map_err(failed)?,
-            monitor: judge(spec, toolkit).map_err(failed)?,
-            controller: toolkit.controller(spec).map_err(failed)?,
-        })
+        let monitor = judge(spec, toolkit).map_err(failed)?;
+        let controller = toolkit.controller(spec).map_err(failed)?;
+        let recorder = toolkit.recorder(spec).map_err(failed)?;
+        Ok(Self { recorder, monitor, controller })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The writer: the journal's side of [`audit_core::Recorder`].
 
+mod awaited;
 mod background;
 mod compact;
 mod open;

@@ -5,8 +5,9 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use audit_core::{PartError, Recorder, SessionSpec};
+use audit_core::{OnFailure, PartError, Recorder, SessionSpec};
 
+use super::awaited::Awaited;
 use super::background::Background;
 use super::seal::{Signer, unless_damaged};
 use super::{ChainBox, Writer};
@@ -27,14 +28,18 @@ use crate::settings::JournalSettings;
 const HEADS_RESERVE: u64 = 16 << 10;
 
 /// Builds the journal that `spec` names: the recorder part of a toolkit. A session that has a
-/// journal already, because its recorder died, goes on with it.
+/// journal already, because its recorder died, goes on with it. Where there is no room for a
+/// journal, one that its session can do without is begun as soon as there is.
 ///
 /// # Errors
 /// The settings are wrong, or the journal cannot be created, or another process writes it.
 pub fn recorder(spec: &SessionSpec) -> Result<Box<dyn Recorder>, PartError> {
     let settings: JournalSettings = spec.recorder.settings()?;
-    match Writer::open(spec, settings) {
+    match Writer::open(spec, settings.clone()) {
         Ok(writer) => Ok(Box::new(writer)),
+        Err(e) if e.is_no_space() && spec.policy.recording.on_failure != OnFailure::Closed => {
+            Ok(Box::new(Awaited::new(spec.clone(), settings)))
+        }
         Err(e) => Err(PartError { part: spec.recorder.name.clone(), reason: e.to_string() }),
     }
 }
@@ -70,13 +75,36 @@ impl Writer {
         Self::begin(header, settings, dir, lock, false)
     }
 
+    /// Begins a journal. Where that fails before the host log knows of it, nothing is left behind.
     fn begin(
-        mut header: Header,
+        header: Header,
         settings: JournalSettings,
         dir: PathBuf,
         lock: Lock,
         sign: bool,
     ) -> Result<Self> {
+        let place = dir.clone();
+        let made = Self::make(header, settings, dir, lock, sign);
+        let (mut writer, host) = made.inspect_err(|_| {
+            // What cannot be removed is what `verify` finds.
+            let _ = clear(&place).map(|()| std::fs::remove_dir(&place));
+        })?;
+        if let Some((host, first)) = host {
+            writer.log_start(&host, first)?;
+            writer.sign_head(Phase::Running)?;
+        }
+        Ok(writer)
+    }
+
+    /// Makes the files of a journal, with its header. Returns, if it is to be signed, the host's
+    /// key and the link of the first frame.
+    fn make(
+        mut header: Header,
+        settings: JournalSettings,
+        dir: PathBuf,
+        lock: Lock,
+        sign: bool,
+    ) -> Result<(Self, Option<(HostKey, Hash)>)> {
         let host = sign.then(|| HostKey::open_or_create(&settings)).transpose()?;
         if let Some(host) = &host {
             hostlog::publish(&settings.root, host)?;
@@ -91,13 +119,10 @@ impl Writer {
         let mut writer = Self::over(header, settings, dir, lock, chain, segment);
         let header = writer.header.clone();
         writer.put(kind::HEADER, &header, Need::Vital)?;
-        if let Some(host) = host {
-            let first = writer.chain.0.link;
-            writer.sign_with(&host, 0, EpochReason::Start, None)?;
-            writer.log_start(&host, first)?;
-            writer.sign_head(Phase::Running)?;
-        }
-        Ok(writer)
+        let Some(host) = host else { return Ok((writer, None)) };
+        let first = writer.chain.0.link;
+        writer.sign_with(&host, 0, EpochReason::Start, None)?;
+        Ok((writer, Some((host, first))))
     }
 
     fn over(

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use audit_core::{Action, Command, Identity, Mail, Request, SessionSpec, Window};
+use audit_core::{Mail, Request, SessionSpec, Window};
 
 use super::lane::{Lane, Violation};
 use super::post::Post;
@@ -19,8 +19,6 @@ const OPEN: usize = 16;
 /// Work is judged in order, one at a time, so a death is the doing of the first that was sent.
 /// What a dead monitor remembered of earlier windows is gone; the first window that was not judged
 /// is judged again by its successor, and so are windows of which a late answer was to come.
-///
-/// A session whose monitor cannot be built at all is ended: it must not go on unjudged by mistake.
 #[derive(Debug)]
 pub(super) struct JudgeLane {
     post: Post,
@@ -34,27 +32,12 @@ pub(super) struct JudgeLane {
     /// The last window that was judged.
     judged: u64,
     open: Open,
-    /// Whether a monitor was ever built.
-    built: bool,
-    /// Whether the session was told to end because none was.
-    condemned: bool,
 }
 
 impl JudgeLane {
     pub(super) fn new(post: Post, spec: SessionSpec) -> Self {
         let work = VecDeque::new();
-        let open = Open::default();
-        Self {
-            post,
-            spec,
-            work,
-            sent: 0,
-            deaths: 0,
-            judged: 0,
-            open,
-            built: false,
-            condemned: false,
-        }
+        Self { post, spec, work, sent: 0, deaths: 0, judged: 0, open: Open::default() }
     }
 
     pub(super) fn inspect(&mut self, window: Window) {
@@ -103,14 +86,6 @@ impl JudgeLane {
     }
 }
 
-/// What ends a session that nobody will ever judge.
-fn condemn(reason: &str) -> [Mail; 2] {
-    let by = Identity::service("monitor");
-    let (name, text) = ("monitor.refused".to_owned(), reason.to_owned());
-    let command = Command { id: 0, by, action: Action::Terminate };
-    [Mail::Trouble { name, text }, Mail::Command(command)]
-}
-
 /// The answer to work that nobody judges.
 fn unjudged(work: ToWorker, reason: &str) -> Option<Mail> {
     let reason = reason.to_owned();
@@ -134,9 +109,6 @@ impl Lane for JudgeLane {
     }
 
     fn took_office(&mut self, _mail: &mut VecDeque<Mail>) {
-        if !std::mem::replace(&mut self.built, true) {
-            self.deaths = 0;
-        }
         self.send();
     }
 
@@ -171,20 +143,15 @@ impl Lane for JudgeLane {
         self.sent = 0;
         mail.extend(self.work.drain(..).filter_map(|work| unjudged(work, reason)));
         self.deaths = 0;
-        if !self.built && !std::mem::replace(&mut self.condemned, true) {
-            mail.extend(condemn(reason));
-        }
     }
 
     fn died(&mut self, reason: &str, mail: &mut VecDeque<Mail>) {
         // Otherwise it died of nothing it was asked.
-        if self.sent > 0 || !self.built {
+        if self.sent > 0 {
             self.deaths += 1;
         }
         self.sent = 0;
-        if !self.built && self.deaths >= DEATHS {
-            self.refused(reason, mail);
-        } else if self.deaths >= DEATHS {
+        if self.deaths >= DEATHS {
             let work = self.drop_first();
             mail.extend(work.and_then(|work| unjudged(work, reason)));
         }

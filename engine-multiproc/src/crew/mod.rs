@@ -55,12 +55,11 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// Starts the workers of a session, all at once, and waits until recorder and controller are
-    /// built. A monitor may compile rules and load a model meanwhile: what comes before it is ready
-    /// waits for it.
+    /// Starts the workers of a session and waits until their parts are built; the recorder's last,
+    /// which leaves a journal behind.
     ///
     /// # Errors
-    /// A process cannot be started, or recorder or controller cannot be built.
+    /// A process cannot be started, or a part cannot be built.
     pub(crate) fn hire(program: &Arc<[OsString]>, spec: &SessionSpec) -> Result<Self, EngineError> {
         let mut spec = spec.clone();
         // Only a path that is text can be written down, and workers do not go there.
@@ -75,12 +74,13 @@ impl Crew {
                 EngineError::new(format!("starting the {}'s process", role.name()), error)
             })
         };
-        let mut recorder = post(Role::Recorder)?;
-        let monitor = spec.monitor.as_ref().map(|_| post(Role::Monitor)).transpose()?;
+        let mut monitor = spec.monitor.as_ref().map(|_| post(Role::Monitor)).transpose()?;
         let mut controller = spec.controller.as_ref().map(|_| post(Role::Link)).transpose()?;
         let deadline = Instant::now() + BUILD;
-        wait_until_ready(&mut recorder, deadline)?;
+        monitor.as_mut().map(|post| wait_until_ready(post, deadline)).transpose()?;
         let early = controller.as_mut().map(|post| wait_until_ready(post, deadline)).transpose()?;
+        let mut recorder = post(Role::Recorder)?;
+        wait_until_ready(&mut recorder, deadline)?;
         let recorder = RecorderLane::new(recorder, backlog, spec.clone());
         let judge = monitor.map(|post| JudgeLane::new(post, spec.clone()));
         let link = controller.map(|post| LinkLane::new(post, spec));

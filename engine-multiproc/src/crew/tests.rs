@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use audit_core::{
-    Action, Body, CommandSpec, Identity, Moment, Part, Policy, SessionId, Stream, Winsize,
-};
+use audit_core::{Body, CommandSpec, Identity, Moment, Part, Policy, SessionId, Stream, Winsize};
 use bytes::Bytes;
 
 use super::*;
@@ -93,27 +91,18 @@ fn a_recorder_that_sends_garbage_is_replaced_and_at_last_counts_as_failed() {
 }
 
 #[test]
-fn a_session_whose_monitor_cannot_be_built_is_ended() {
+fn a_monitor_that_cannot_be_built_refuses_the_session_before_it_has_a_recorder() {
     let mut spec = spec();
     spec.monitor = Some(Part::new("none", serde_json::Value::Null));
     let refusal = FromWorker::Refused { part: "rules".into(), reason: "no such rule".into() };
-    let (ready, refuse) = (say(&FromWorker::Ready), say(&refusal));
-    let both = format!("case $1 in recorder) {ready} read wait;; monitor) {refuse} true;; esac");
-    let mut crew = Crew::hire(&script(&both), &spec).unwrap();
-    let stream = Stream::Tty;
-    let bytes = Bytes::from_static(b"x");
-    crew.inspect(Window { id: 1, at: Moment::START, stream, offset: 0, bytes });
-    let terminate =
-        |mail: &Mail| matches!(mail, Mail::Command(command) if command.action == Action::Terminate);
-    let before = until(&mut crew, terminate);
-    let reason = "rules: no such rule";
-    assert!(
-        matches!(&before[..], [
-        Mail::Verdict { window: 1, verdict: Err(unjudged) },
-        Mail::Trouble { name, text },
-    ] if unjudged == reason && name == "monitor.refused" && text == reason),
-        "{before:?}"
-    );
+    let dir = tempfile::tempdir().unwrap();
+    let begun = dir.path().join("begun");
+    let refuse = say(&refusal);
+    let both =
+        format!("case $1 in recorder) touch {};; monitor) {refuse} true;; esac", begun.display());
+    let error = Crew::hire(&script(&both), &spec).unwrap_err();
+    assert_eq!((error.operation.as_str(), error.reason.as_str()), ("rules", "no such rule"));
+    assert!(!begun.exists());
 }
 
 #[test]
