@@ -274,7 +274,13 @@ fn watch(pty: &Pty, shared: &Shared) {
 pub(crate) fn without_banners(mut rest: &[u8]) -> Vec<u8> {
     let (first, last) = BANNER;
     let mut clean = Vec::new();
-    while let Some(start) = find(rest, &[first, b'\r', b'\n', 0x1b, b'[', b'0', b';', b'4']) {
+    // Before a program is killed, what it switched on is switched off.
+    let begins: [&[u8]; 3] = [b"\r\n\x1b[0;4", b"\x1b7\x1b[r", b"\x1b[?1049l\x1b7"];
+    let starts = |rest: &[u8]| {
+        let mut starts = memchr::memchr_iter(first, rest);
+        starts.find(|at| begins.iter().any(|begin| rest[at + 1..].starts_with(begin)))
+    };
+    while let Some(start) = starts(rest) {
         clean.extend_from_slice(&rest[..start]);
         let length = find(&rest[start..], last).expect("a banner has its end");
         rest = &rest[start + length + last.len()..];
@@ -300,6 +306,8 @@ mod tests {
     fn banners_are_taken_off_and_nothing_else() {
         let shown = b"one\x18two\x18\r\n\x1b[0;41;97m auditty: text \x1b[0m\r\nthree";
         assert_eq!(without_banners(shown), b"one\x18twothree");
+        let shown = b"one\x18\x1b[?1049l\x1b7\x1b[r\x1b8\r\n\x1b[0;41;97m no \x1b[0m\r\ntwo";
+        assert_eq!(without_banners(shown), b"onetwo");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
+use nix::sys::statvfs::fstatvfs;
 
 /// A log file and its rotated predecessors: `audit.log`, `audit.log.1` (the youngest), and so on.
 #[derive(Debug)]
@@ -23,12 +24,18 @@ impl LogFile {
         Self { path, max_size, keep, open: None }
     }
 
-    /// Whether it can be opened for writing; it is made if it is not there.
+    /// Whether it can be opened for writing and there is room; it is made if it is not there.
     ///
     /// # Errors
-    /// It cannot.
+    /// It cannot, or there is none.
     pub(super) fn check(&self) -> io::Result<()> {
-        open(&self.path).map(drop)
+        let file = open(&self.path)?;
+        match fstatvfs(&file) {
+            Ok(space) if space.blocks() > 0 && space.blocks_available() == 0 => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Appends `line` in one write.

@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::libc;
 
+use crate::failure::is_full;
+
 /// Has `fill` write the file at `path`; nothing appears there unless it succeeds, and nothing is left
 /// beside it, whatever ends this process. A pipe or a device is written as it is.
 ///
@@ -22,15 +24,24 @@ pub(super) fn write_whole(
     if path.metadata().is_ok_and(|m| !m.is_file()) {
         let file = OpenOptions::new().write(true).open(path);
         let mut out = BufWriter::new(file.with_context(|| format!("open {}", path.display()))?);
-        fill(&mut out)?;
-        return Ok(out.flush()?);
+        let filled = fill(&mut out).and_then(|()| Ok(out.flush()?));
+        return filled.map_err(|error| named(error, path));
     }
     let part = Part::create(path).with_context(|| format!("create {}", path.display()))?;
     let mut out = BufWriter::new(&part.file);
-    fill(&mut out)?;
+    fill(&mut out).map_err(|error| named(error, path))?;
     out.flush().with_context(|| format!("write {}", path.display()))?;
     drop(out);
     part.publish(path).with_context(|| format!("write {}", path.display()))
+}
+
+/// Says of an error that there is no room where there is none.
+fn named(error: anyhow::Error, path: &Path) -> anyhow::Error {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    match causes.any(is_full) {
+        true => error.context(format!("write {}", path.display())),
+        false => error,
+    }
 }
 
 /// A file on its way to a name.

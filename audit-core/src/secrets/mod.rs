@@ -157,6 +157,11 @@ impl Secrets {
         }
     }
 
+    /// Whether the terminal shows its alternate screen. Not known where nothing is masked.
+    pub(crate) fn sees_alternate(&self) -> bool {
+        self.alternate.is_on()
+    }
+
     /// Whether the line discipline is to be sampled now. Ask after every other call.
     pub(crate) fn wants_sample(&self) -> bool {
         self.wants_sample

@@ -27,12 +27,26 @@ pub(super) enum Message<'a> {
     Terminated,
 }
 
-/// The banner as terminal bytes. It begins with CAN (ECMA-48), which ends an escape sequence that
-/// the child may have left open.
-pub(super) fn terminal(message: Message<'_>, language: Language) -> Bytes {
+/// Leaves the alternate screen.
+const LEAVE: &str = "\x1b[?1049l";
+
+/// Switches off what a full-screen program switches on: a scrolling region, a hidden cursor, keys
+/// of its own, reports of the mouse, bracketed paste, other characters.
+const RESTORE: &str = "\x1b7\x1b[r\x1b8\x1b[?25h\x1b[?7h\x1b[?1l\x1b>\
+    \x1b[?1000;1002;1003;1004;1006;2004l\x1b[4l\x1b(B\x0f";
+
+/// The banner as terminal bytes; `alternate` tells that the alternate screen is shown. It begins
+/// with CAN (ECMA-48), which ends an escape sequence that the child may have left open. Where the
+/// child is about to be killed, the banner puts back what the child cannot.
+pub(super) fn terminal(message: Message<'_>, language: Language, alternate: bool) -> Bytes {
     let colour = if message.is_good() { "42;30" } else { "41;97" };
     let text = text(message, language);
-    Bytes::from(format!("\x18\r\n\x1b[0;{colour}m {text} \x1b[0m\r\n"))
+    let (leave, restore) = match message.kills() {
+        true if alternate => (LEAVE, RESTORE),
+        true => ("", RESTORE),
+        false => ("", ""),
+    };
+    Bytes::from(format!("\x18{leave}{restore}\r\n\x1b[0;{colour}m {text} \x1b[0m\r\n"))
 }
 
 /// The message as one plain line, for a standard error that is no terminal.
@@ -60,6 +74,11 @@ impl Message<'_> {
     /// missing from the recording.
     pub(super) const fn must_be_seen(self) -> bool {
         !matches!(self, Self::TimedOut | Self::Terminated)
+    }
+
+    /// Whether the child ends without a chance to leave the terminal as it was.
+    const fn kills(self) -> bool {
+        matches!(self, Self::Rejected { .. } | Self::Expired { resumed: false, .. })
     }
 
     const fn is_good(self) -> bool {
@@ -237,11 +256,25 @@ mod tests {
             reason: "x\x1b]0;owned\x07\r\n\u{202e}y",
             wait: Duration::from_secs(1800),
         };
-        let bytes = terminal(message, Language::English);
+        let bytes = terminal(message, Language::English, true);
         let text = std::str::from_utf8(&bytes).expect("UTF-8");
         assert_eq!(text.matches('\x1b').count(), 2, "only our own colours");
         assert!(!text.contains('\x07') && !text.contains('\u{202e}'));
         assert!(text.contains("30m"));
+    }
+
+    #[test]
+    fn a_program_that_is_killed_leaves_no_modes_behind() {
+        let rejected = Message::Rejected { block: BlockId(1), by: "me" };
+        let shown = |message, alternate| {
+            let bytes = terminal(message, Language::English, alternate);
+            String::from_utf8(bytes.to_vec()).expect("UTF-8")
+        };
+        assert!(shown(rejected, true).starts_with("\x18\x1b[?1049l\x1b7"));
+        assert!(
+            !shown(rejected, false).contains("1049") && shown(rejected, false).contains("?25h")
+        );
+        assert!(shown(block("it goes on, perhaps"), true).starts_with("\x18\r\n"));
     }
 
     const LANGUAGES: [Language; 3] = [Language::English, Language::Japanese, Language::Chinese];
@@ -292,7 +325,7 @@ mod tests {
     #[test]
     fn a_reason_steers_no_terminal_in_any_language() {
         for language in LANGUAGES {
-            let bytes = terminal(block("x\x1b]0;owned\x07\r\n\u{9b}2J\u{202e}y"), language);
+            let bytes = terminal(block("x\x1b]0;owned\x07\r\n\u{9b}2J\u{202e}y"), language, false);
             let shown = std::str::from_utf8(&bytes).expect("UTF-8");
             assert_eq!(shown.matches('\x1b').count(), 2, "only our own colours");
             assert!(!shown.contains(['\x07', '\u{9b}', '\u{202e}']));

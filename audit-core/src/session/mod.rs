@@ -410,7 +410,10 @@ impl SessionCore {
         }
         let language = self.policy.language;
         let (port, bytes) = if self.pty {
-            (Port::User(Stream::Tty), banner::terminal(message, language))
+            (
+                Port::User(Stream::Tty),
+                banner::terminal(message, language, self.secrets.sees_alternate()),
+            )
         } else {
             (Port::User(Stream::Stderr), banner::plain(message, language))
         };
