@@ -113,8 +113,9 @@ impl Writer {
             header.host_log = settings.host_log;
         }
         header.strict |= settings.write_strict;
-        write_json(&dir, &header)?;
+        // First, so that a crash leaves a journal without a frame and not one without its segment.
         let segment = GrowingFile::create(&layout::segment(&dir, 0), settings.reserve)?;
+        write_json(&dir, &header)?;
         let chain = Chain::start(header.session);
         let mut writer = Self::over(header, settings, dir, lock, chain, segment);
         let header = writer.header.clone();
