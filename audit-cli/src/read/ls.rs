@@ -31,8 +31,10 @@ pub(crate) fn ls(context: &Context, args: &LsArgs) -> anyhow::Result<u8> {
         let summary = match summary {
             Ok(summary) => summary,
             Err(error) => {
-                let line = text::sanitised(&format!("{}: {error}", dir.display()));
-                writeln!(io::stderr(), "auditty: {line}")?;
+                let (place, error) = (dir.display().to_string(), error.to_string());
+                // Some errors say themselves where they are.
+                let line = if error.contains(&place) { error } else { format!("{place}: {error}") };
+                writeln!(io::stderr(), "auditty: {}", text::sanitised(&line))?;
                 status = 1;
                 continue;
             }
