@@ -137,7 +137,7 @@ pub(crate) fn is_session(dir: &Path) -> bool {
 /// The right to write a session: a lock on its directory, given back when dropped or when the
 /// process dies.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(crate) struct Lock(File);
 
 impl Lock {
     /// Takes the right, or says that somebody else has it.
@@ -156,6 +156,12 @@ impl Lock {
             }
         }
         Err(JournalError::Busy { path: dir.display().to_string() })
+    }
+
+    /// The same right once more; it is given back when both are gone.
+    pub(crate) fn again(&self) -> Result<Self> {
+        let file = self.0.try_clone();
+        file.map(Self).map_err(|e| JournalError::Io { operation: "lock".into(), source: e })
     }
 
     /// Whether somebody writes the session now.

@@ -36,11 +36,12 @@ unsafe extern "C" fn give_back_segments(
         if segment.p_type != libc::PT_LOAD || segment.p_flags & libc::PF_W != 0 {
             continue;
         }
-        let start = (object.dlpi_addr + segment.p_vaddr) as usize;
+        let start = object.dlpi_addr.wrapping_add(segment.p_vaddr) as usize;
         let from = start - start % page;
         let len = start + segment.p_memsz as usize - from;
-        // SAFETY: the segment is a file's, mapped privately and never written (position-independent
-        // code has no relocations in it), so that a page that is dropped is read from the file again.
+        // SAFETY: the segment is a file's (or the kernel's own, `vdso(7)`), mapped privately and never
+        // written (position-independent code has no relocations in it), so that a page that is
+        // dropped is there again, as it was, when it is touched.
         unsafe { libc::madvise(from as *mut c_void, len, libc::MADV_DONTNEED) };
     }
     0

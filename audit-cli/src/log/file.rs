@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use nix::sys::statvfs::fstatvfs;
+use nix::unistd::Uid;
 
 /// A log file and its rotated predecessors: `audit.log`, `audit.log.1` (the youngest), and so on.
 #[derive(Debug)]
@@ -31,8 +32,11 @@ impl LogFile {
     pub(super) fn check(&self) -> io::Result<()> {
         let file = open(&self.path)?;
         match fstatvfs(&file) {
-            Ok(space) if space.blocks() > 0 && space.blocks_available() == 0 => {
-                Err(io::ErrorKind::StorageFull.into())
+            // The rest is kept for root.
+            Ok(space) if space.blocks() > 0 => {
+                let rest = Uid::effective().is_root().then(|| space.blocks_free());
+                let free = rest.unwrap_or_else(|| space.blocks_available());
+                if free == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
             }
             _ => Ok(()),
         }

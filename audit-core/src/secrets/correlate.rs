@@ -222,9 +222,11 @@ impl Correlation {
     }
 
     /// Whether a prompt's answer, typed at once, was taken without being shown: what was written
-    /// behind the prompt since is neither it nor a mask.
+    /// behind the prompt since is neither it nor a mask. In the alternate screen only what is
+    /// certainly a prompt or was answered counts as one.
     fn is_swallowed(&self, before: &str, rows: &Rows) -> bool {
-        let answer = self.submitted || self.pending.len() > 1;
+        let sure = self.submitted || (self.commands && self.suspicion == Suspicion::Strong);
+        let answer = sure || (!self.commands && self.pending.len() > 1);
         let (line, column) = rows.cursor();
         if self.echoed || !answer || line != self.base.0 || column <= self.base.1 {
             return false;
@@ -232,9 +234,11 @@ impl Correlation {
         let (row, _) = rows.around(line, column);
         let written: String = row.chars().skip(before.chars().count()).collect();
         let typed = Zeroizing::new(self.pending.iter().collect::<String>());
-        // What an editor shows need not begin with the keys that had it insert.
-        let shown = typed.contains(&written) || written.starts_with(typed.as_str());
-        !shown && !written.starts_with(is_mask)
+        // An editor need not show the keys that had it insert, and may bring back what it knows.
+        let shown = typed.contains(&written) || written.contains(typed.as_str());
+        // The cursor only went over what stood there.
+        let moved = self.suffix.starts_with(&written);
+        !shown && !moved && !written.starts_with(is_mask)
     }
 
     /// Whether mask characters came back, and nothing else.

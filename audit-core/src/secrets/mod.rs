@@ -127,14 +127,14 @@ impl Secrets {
     /// The child's terminal output ([`Stream::Tty`]) on its way to the screen. Costs next to
     /// nothing while nothing is in doubt.
     pub(crate) fn output(&mut self, bytes: &Bytes, now: Moment, out: &mut impl FnMut(Piece)) {
-        if !self.masking {
-            out(Piece::Clear { stream: Stream::Tty, bytes: bytes.clone() });
-            return;
-        }
         let alternate = self.alternate.is_on();
         self.alternate.feed(bytes);
         if alternate && !self.alternate.is_on() {
             self.correlation.leave_screen();
+        }
+        if !self.masking {
+            out(Piece::Clear { stream: Stream::Tty, bytes: bytes.clone() });
+            return;
         }
         if self.correlation.is_empty() && self.lines.is_calm() {
             self.screen.note(bytes);
@@ -157,7 +157,7 @@ impl Secrets {
         }
     }
 
-    /// Whether the terminal shows its alternate screen. Not known where nothing is masked.
+    /// Whether the terminal shows its alternate screen.
     pub(crate) fn sees_alternate(&self) -> bool {
         self.alternate.is_on()
     }

@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::ids::BlockId;
 use crate::policy::Language;
 
@@ -35,23 +33,23 @@ const LEAVE: &str = "\x1b[?1049l";
 const RESTORE: &str = "\x1b7\x1b[r\x1b8\x1b[?25h\x1b[?7h\x1b[?1l\x1b>\
     \x1b[?1000;1002;1003;1004;1006;2004l\x1b[4l\x1b(B\x0f";
 
-/// The banner as terminal bytes; `alternate` tells that the alternate screen is shown. It begins
-/// with CAN (ECMA-48), which ends an escape sequence that the child may have left open. Where the
-/// child is about to be killed, the banner puts back what the child cannot.
-pub(super) fn terminal(message: Message<'_>, language: Language, alternate: bool) -> Bytes {
+/// What puts a terminal back for a child that is killed and cannot do it; `alternate` tells that
+/// the alternate screen is shown. It begins with CAN (ECMA-48), which ends an escape sequence that
+/// the child may have left open.
+pub(super) fn restoring(alternate: bool) -> String {
+    format!("\x18{}{RESTORE}", if alternate { LEAVE } else { "" })
+}
+
+/// The banner as terminal bytes. It begins with CAN as well.
+pub(super) fn terminal(message: Message<'_>, language: Language) -> String {
     let colour = if message.is_good() { "42;30" } else { "41;97" };
     let text = text(message, language);
-    let (leave, restore) = match message.kills() {
-        true if alternate => (LEAVE, RESTORE),
-        true => ("", RESTORE),
-        false => ("", ""),
-    };
-    Bytes::from(format!("\x18{leave}{restore}\r\n\x1b[0;{colour}m {text} \x1b[0m\r\n"))
+    format!("\x18\r\n\x1b[0;{colour}m {text} \x1b[0m\r\n")
 }
 
 /// The message as one plain line, for a standard error that is no terminal.
-pub(super) fn plain(message: Message<'_>, language: Language) -> Bytes {
-    Bytes::from(text(message, language) + "\n")
+pub(super) fn plain(message: Message<'_>, language: Language) -> String {
+    text(message, language) + "\n"
 }
 
 /// `text` on one line without control characters, at most 200 characters.
@@ -76,9 +74,16 @@ impl Message<'_> {
         !matches!(self, Self::TimedOut | Self::Terminated)
     }
 
-    /// Whether the child ends without a chance to leave the terminal as it was.
-    const fn kills(self) -> bool {
-        matches!(self, Self::Rejected { .. } | Self::Expired { resumed: false, .. })
+    /// Whether the session ends with it.
+    pub(super) const fn ends(self) -> bool {
+        matches!(
+            self,
+            Self::Rejected { .. }
+                | Self::Expired { resumed: false, .. }
+                | Self::JournalFailedClosed { .. }
+                | Self::TimedOut
+                | Self::Terminated
+        )
     }
 
     const fn is_good(self) -> bool {
@@ -256,25 +261,11 @@ mod tests {
             reason: "x\x1b]0;owned\x07\r\n\u{202e}y",
             wait: Duration::from_secs(1800),
         };
-        let bytes = terminal(message, Language::English, true);
-        let text = std::str::from_utf8(&bytes).expect("UTF-8");
+        let bytes = terminal(message, Language::English);
+        let text = bytes.as_str();
         assert_eq!(text.matches('\x1b').count(), 2, "only our own colours");
         assert!(!text.contains('\x07') && !text.contains('\u{202e}'));
         assert!(text.contains("30m"));
-    }
-
-    #[test]
-    fn a_program_that_is_killed_leaves_no_modes_behind() {
-        let rejected = Message::Rejected { block: BlockId(1), by: "me" };
-        let shown = |message, alternate| {
-            let bytes = terminal(message, Language::English, alternate);
-            String::from_utf8(bytes.to_vec()).expect("UTF-8")
-        };
-        assert!(shown(rejected, true).starts_with("\x18\x1b[?1049l\x1b7"));
-        assert!(
-            !shown(rejected, false).contains("1049") && shown(rejected, false).contains("?25h")
-        );
-        assert!(shown(block("it goes on, perhaps"), true).starts_with("\x18\r\n"));
     }
 
     const LANGUAGES: [Language; 3] = [Language::English, Language::Japanese, Language::Chinese];
@@ -325,8 +316,8 @@ mod tests {
     #[test]
     fn a_reason_steers_no_terminal_in_any_language() {
         for language in LANGUAGES {
-            let bytes = terminal(block("x\x1b]0;owned\x07\r\n\u{9b}2J\u{202e}y"), language, false);
-            let shown = std::str::from_utf8(&bytes).expect("UTF-8");
+            let bytes = terminal(block("x\x1b]0;owned\x07\r\n\u{9b}2J\u{202e}y"), language);
+            let shown = bytes.as_str();
             assert_eq!(shown.matches('\x1b').count(), 2, "only our own colours");
             assert!(!shown.contains(['\x07', '\u{9b}', '\u{202e}']));
         }

@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::control::{News, Notice};
-use crate::event::{Effect, Event, Interest, Mail};
+use crate::event::{Effect, Event, Interest, Mail, Step};
 use crate::identity::Identity;
 use crate::moment::Moment;
 use crate::outcome::{End, Exit};
@@ -403,20 +403,22 @@ impl SessionCore {
         self.publish(News::Alarm { name, text });
     }
 
-    /// Tells the user something on his own screen, unless he wants quiet and need not see it.
+    /// Tells the user something on his own screen, unless he wants quiet and need not see it. Where
+    /// the child is killed over it, the screen is put back first.
     fn tell(&mut self, message: Message<'_>) {
-        if self.policy.quiet && !message.must_be_seen() {
-            return;
-        }
         let language = self.policy.language;
-        let (port, bytes) = if self.pty {
-            (
-                Port::User(Stream::Tty),
-                banner::terminal(message, language, self.secrets.sees_alternate()),
-            )
-        } else {
-            (Port::User(Stream::Stderr), banner::plain(message, language))
+        let silent = self.policy.quiet && !message.must_be_seen();
+        let restoring = match message.ends() && matches!(self.first_step(), Step::Kill) {
+            true if self.pty => banner::restoring(self.secrets.sees_alternate()),
+            _ => String::new(),
         };
-        self.egress.push(port, bytes, Gate::default());
+        let (port, banner) = match self.pty {
+            true => (Port::User(Stream::Tty), banner::terminal(message, language)),
+            false => (Port::User(Stream::Stderr), banner::plain(message, language)),
+        };
+        let banner = if silent { String::new() } else { banner };
+        if !restoring.is_empty() || !banner.is_empty() {
+            self.egress.push(port, (restoring + &banner).into(), Gate::default());
+        }
     }
 }

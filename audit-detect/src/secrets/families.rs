@@ -21,6 +21,13 @@ fn real(value: &str, _: &str) -> bool {
     !placeholder(value)
 }
 
+/// As [`real`], for what stands behind an option that elsewhere names ports: `-p 8080:80`.
+fn optional(value: &str, _: &str) -> bool {
+    let ports = value.contains([':', ','])
+        && value.bytes().all(|b| b.is_ascii_digit() || b":,.-/".contains(&b));
+    !ports && !placeholder(value)
+}
+
 fn mixed(value: &str, _: &str) -> bool {
     !placeholder(value) && entropy(value) >= 3.0
 }
@@ -400,7 +407,7 @@ pub(super) const FAMILIES: [Family; 41] = [
         ],
         r#"(?:--(?i:(?:http-)?password|passwd|passphrase|pass|pwd|token|secret|api-?key|secret-key|access-token|auth-token|client-secret|requirepass)[= ]["']?([^\s"'$<>`*|-][^\s"'<>`|]{3,})|sshpass\s+-p\s*["']?([^\s"'$<>`*]{3,})|mysql(?:dump|admin|sh|import)?\s(?:[^|;]*?\s)?-p([^\s"'$<>`|;-][^\s"'<>`|;]{3,})|curl\s[^|;]*?(?:-u|--user)\s*["']?[^\s:"'$]{1,60}:([^\s"'$<>`]{3,})|ldap(?:search|add|modify|whoami|passwd|delete)\s(?:[^|;]*?\s)?-w\s*["']?([^\s"'$<>`]{3,})|redis-cli\s(?:[^|;]*?\s)?-a\s*["']?([^\s"'$<>`]{3,})|(?i:identified\s+by|with\s+password|user\s+\S+\s+password|set\s+password)\s*=?\s*["']([^"']{3,})["']|openssl\s[^|;]*?(?:pass:|\s-k\s+)([^\s"'$<>`]{3,})|(?:smbclient|rpcclient|net rpc|winexe|smbmap|smbget)\s[^|;]*?-U\s*["']?[^\s%"']{1,60}%([^\s"'$<>`]{3,})|(?:xfreerdp|wlfreerdp|rdesktop)\s[^|;]*?(?:/p:|\s-p\s*)["']?([^\s"'$<>`-][^\s"'$<>`]{2,})|(?:sqlcmd|ipmitool)\s(?:[^|;]*?\s)?-P\s*["']?([^\s"'$<>`-][^\s"'$<>`]{2,})|mongo(?:sh|dump|restore|export|import)?\s(?:[^|;]*?\s)?-p\s*["']?([^\s"'$<>`-][^\s"'$<>`]{2,})|(?:docker|podman)\s+login\s(?:[^|;]*?\s)?-p\s*["']?([^\s"'$<>`-][^\s"'$<>`]{2,})|\bzip\s[^|;]*?-P\s*["']?([^\s"'$<>`-][^\s"'$<>`]{2,})|\b7z[ar]?\s[auxetl]\s[^|;]*?-p([^\s"'$<>`]{4,})|htpasswd\s+-\w*b\w*\s+\S+\s+\S+\s+["']?([^\s"'$<>`]{3,})|sqlplus\s+\w+/([^\s@"'$]{3,})@)"#,
         0,
-        real,
+        optional,
     ),
     family(
         "token_value",

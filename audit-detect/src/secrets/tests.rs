@@ -323,6 +323,10 @@ fn what_is_no_secret_is_left_alone() {
         "mysql -h db1.prod.internal -P3306 -uapp",
         "token_expires_in: 3600seconds",
         "signing_key_id=projects/p/locations/l/keyRings/k1",
+        "docker run --name mongo -p 27017:27017 mongo",
+        "docker run -d --name mysql -p3306:3306 mysql",
+        "docker run -p 127.0.0.1:6379:6379 --name mongo -d -p 27017-27019:27017-27019 mongo",
+        "nmap mongo -p 27017,27018",
     ] {
         none(text);
     }

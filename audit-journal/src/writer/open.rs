@@ -72,6 +72,9 @@ impl Writer {
         let dir = layout::session_dir(&settings.root, header.session);
         create_dirs(&dir)?;
         let lock = Lock::take(&dir)?;
+        if !layout::segments(&dir)?.is_empty() {
+            return Err(JournalError::io("create", &dir, std::io::ErrorKind::AlreadyExists.into()));
+        }
         Self::begin(header, settings, dir, lock, false)
     }
 
@@ -83,7 +86,8 @@ impl Writer {
         lock: Lock,
         sign: bool,
     ) -> Result<Self> {
-        let place = dir.clone();
+        // Nobody else may begin here before what is left is gone.
+        let (place, _kept) = (dir.clone(), lock.again()?);
         let made = Self::make(header, settings, dir, lock, sign);
         let (mut writer, host) = made.inspect_err(|_| {
             // What cannot be removed is what `verify` finds.

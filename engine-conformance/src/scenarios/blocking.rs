@@ -96,13 +96,18 @@ fn a_block_is_shown_once_it_is_recorded(stage: &Stage) {
 }
 
 fn a_rejected_session_is_killed(stage: &Stage) {
-    let script =
-        format!("trap '' HUP TERM; echo $$ > child; echo {THREAT}; while :; do sleep 1; done");
+    let script = format!(
+        "trap '' HUP TERM; echo $$ > child; printf '\\033[?1049h\\033[?1000h'; echo {THREAT}; while :; do sleep 1; done"
+    );
     let mut live = stage.sh(&script).play();
     live.expect("session blocked");
     live.order(Action::Reject { block: None, comment: "no".into() });
     live.expect("rejected by operator");
     let ended = live.end();
+    let shown = ended.terminal.text();
+    let behind = shown.split_once("session blocked").map_or("", |(_, behind)| behind);
+    let left = behind.split_once("\x1b[?1049l").map_or("", |(_, left)| left);
+    assert!(left.contains("\x1b[?1000;") && left.contains("rejected by"), "{behind:?}");
     assert_eq!(ended.outcome.end, End::Rejected);
     assert_eq!(ended.status(), 77);
     let child = ended.files.pid("child");

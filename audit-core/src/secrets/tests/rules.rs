@@ -237,6 +237,22 @@ mod correlation {
     }
 
     #[test]
+    fn what_an_editor_brings_back_beside_the_keys_is_no_answer_swallowed() {
+        // `A` and a text in vim on a line that asks, a motion there, and history at a prompt
+        let form = "\x1b[?1049h\x1b[2J\x1b[1;1Hdb_password: x\r\nhost: localhost\x1b[2;7H";
+        for (before, typed, shown) in [
+            (form, "Axyz", "\x1b[2;16Hxyz"),
+            (form, "fs", "\x1b[2;13H"),
+            ("\r\nIn [1]: ", "\x1b[A.x", "print(y).x"),
+            ("\r\nIn [1]: ", "k\x7fls", "ls"),
+        ] {
+            let mut rig = shell();
+            rig.shows(before).waits(50).types(typed).waits(5).shows(shown).waits(900);
+            assert_eq!(rig.so_far().input(), typed, "{shown:?}");
+        }
+    }
+
+    #[test]
     fn mask_characters_give_a_secret_away_at_any_prompt() {
         for (prompt, star) in [("[sudo] password for me: ", "*"), ("read> ", "●"), ("Geheim ", "•")]
         {
