@@ -1,5 +1,6 @@
 //! The secrets of whole sessions: scripted ones, captured ones and random ones.
 
+mod correlation;
 mod properties;
 mod replay;
 mod rig;
